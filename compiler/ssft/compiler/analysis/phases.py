@@ -1,0 +1,56 @@
+"""Which operations of a step are its forward pass, and what crosses from there to the backward."""
+
+from __future__ import annotations
+
+from ssft.compiler.analysis import step as step_ir
+from ssft.dialects._mlir import ir
+
+
+def ancestors(roots: list[ir.Value]) -> set[ir.Operation]:
+    """Returns every operation of the step's block that `roots` depend on.
+
+    Values captured by nested regions count as operands. The handles are valid until the IR changes.
+    """
+    found: set[ir.Operation] = set()
+    pending = list(roots)
+    while pending:
+        producer = step_ir.owner(pending.pop())
+        if producer is None or producer in found:
+            continue
+        found.add(producer)
+        pending.extend(used_values(producer))
+    return found
+
+
+def used_values(op: ir.Operation) -> list[ir.Value]:
+    """Returns the operands of `op` and the values that its regions capture from outside."""
+    values = list(op.operands)
+    for region in op.regions:
+        for block in region.blocks:
+            for inner in block.operations:
+                inner = inner.operation
+                values += [value for value in used_values(inner) if not _inside(value, op)]
+    return values
+
+
+def _inside(value: ir.Value, op: ir.Operation) -> bool:
+    """Whether `value` is defined within a region of `op`."""
+    producer = value.owner
+    parent = producer.owner if isinstance(producer, ir.Block) else producer.operation.parent
+    while parent is not None:
+        parent = parent.operation
+        if parent == op:
+            return True
+        parent = parent.parent
+    return False
+
+
+def forward_operations(step: ir.Operation) -> set[ir.Operation]:
+    """Returns the operations that results with role ``loss`` or ``metric`` depend on."""
+    operands = step_ir.terminator(step).operands
+    roots = [
+        operands[number]
+        for number, attributes in enumerate(step_ir.result_attributes(step))
+        if step_ir.text(attributes, "ssft.role") in ("loss", "metric")
+    ]
+    return ancestors(roots)

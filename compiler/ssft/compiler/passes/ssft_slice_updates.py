@@ -1,0 +1,231 @@
+"""``ssft-slice-updates``: train only what the masks name.
+
+The update of a masked parameter is rewritten to the tiles of its mask: gradient, moments and new
+weight are computed at the slice's size, and the states become arguments of that size. The update
+of a frozen parameter goes, and with it its states. Whatever then computes for nobody is dead:
+dense weight gradients, and input gradients below the lowest trained operation.
+
+Clipping by global norm becomes clipping by the norm over what is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ssft.compiler.analysis import step as step_ir
+from ssft.compiler.passes.base import Pass, PassContext
+from ssft.compiler.permutation import Layout, dimension_order
+from ssft.compiler.plan_attributes import tile_attribute
+from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
+from ssft.compiler.rewriting.gradient_readers import find_readers, sum_over_tiles
+from ssft.compiler.rewriting.gradients import GradientSlicer
+from ssft.compiler.rewriting.signature import Argument, Result, rebuild
+from ssft.compiler.rewriting.slices import put, take, tensor_type
+from ssft.compiler.tiles import PlacedTile, place
+from ssft.dialects._mlir import ir
+
+
+@dataclass(frozen=True)
+class SliceUpdatesPass(Pass):
+    """Rewrites the updates of masked parameters to slices and drops those of frozen ones.
+
+    Needs ``ssft-form-updates`` before it; leaves dead code for ``canonicalize``.
+    """
+
+    argument: ClassVar[str] = "ssft-slice-updates"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rewrites ``@step`` and its signature."""
+        step = step_ir.find_step(module)
+        signature = read_signature(module)
+        with module.context:
+            rewriter = _Rewriter(step, signature, context)
+            for result in signature.results:
+                if result.updates_arg is None:
+                    continue
+                weight = signature.arguments[result.updates_arg]
+                if weight.role == "frozen":
+                    rewriter.drop(weight, result.index)
+                elif weight.role == "trainable" and weight.mask is not None:
+                    rewriter.slice(weight, result.index)
+            if not context.failed:
+                rewriter.finish()
+
+
+@dataclass
+class _State:
+    """A state argument of a slice: its value in the block and its attributes."""
+
+    info: ArgumentInfo
+    value: ir.Value
+    attributes: dict[str, ir.Attribute]
+    updated: ir.Value
+
+
+class _Rewriter:
+    def __init__(self, step: ir.Operation, signature: StepSignature, context: PassContext) -> None:
+        self.step = step
+        self.signature = signature
+        self.context = context
+        self.slicer = GradientSlicer()
+        self.arguments = list(step_ir.body(step).arguments)
+        self.attributes = step_ir.argument_attributes(step)
+        self.dropped: set[int] = set()
+        self.sliced: dict[int, list[_State]] = {}
+        """New states by the number of the dense state that they replace."""
+
+    def drop(self, weight: ArgumentInfo, result: int) -> None:
+        """Drops the update of a frozen parameter, and its states."""
+        terminator = step_ir.terminator(self.step)
+        update = step_ir.owner(terminator.operands[result])
+        terminator.operands[result] = self.arguments[weight.index]
+        states = self._state_arguments(weight)
+        for info in self.signature.results:
+            if info.updates_arg in states:
+                terminator.operands[info.index] = self.arguments[info.updates_arg]
+        if update is not None and update.name == "ssft.update":
+            self._mask_readers(weight, update, [])
+            update.erase()
+        self.dropped.update(states)
+        self.context.statistics["updates dropped"] += 1
+
+    def slice(self, weight: ArgumentInfo, result: int) -> None:
+        """Rewrites the update of a masked parameter to the tiles of its mask."""
+        terminator = step_ir.terminator(self.step)
+        update = step_ir.owner(terminator.operands[result])
+        if update is None or update.name != "ssft.update":
+            self.context.error(
+                self.step,
+                f"cannot mask '{weight.name}': its update is not element-wise",
+                "train it entirely or freeze it; or run ssft-form-updates first",
+            )
+            return
+        tiles = self._tiles(weight)
+        if not self._mask_readers(weight, update, tiles):
+            return
+        current = self.arguments[weight.index]
+        states = self._state_arguments(weight)
+        for tile in tiles:
+            current = self._update_tile(update, weight, states, tile, current)
+        terminator.operands[result] = current
+        for number in states:
+            for info in self.signature.results:
+                if info.updates_arg == number:
+                    terminator.operands[info.index] = self.arguments[number]
+        update.erase()
+        self.dropped.update(states)
+        self.context.statistics["updates sliced"] += 1
+        self.context.statistics["tiles"] += len(tiles)
+
+    def _state_arguments(self, weight: ArgumentInfo) -> list[int]:
+        return [a.index for a in self.signature.with_role("state") if a.name == weight.name]
+
+    def _tiles(self, weight: ArgumentInfo) -> list[PlacedTile]:
+        assert weight.mask is not None
+        layouts = weight.permuted or tuple(str(size) for size in weight.shape)
+        orders = [
+            [int(i) for i in dimension_order(Layout.parse(text), self.signature.permutations)]
+            for text in layouts
+        ]
+        return place(weight.mask, orders)
+
+    def _mask_readers(
+        self, weight: ArgumentInfo, update: ir.Operation, tiles: Sequence[PlacedTile]
+    ) -> bool:
+        gradients = _segments(update)[2]
+        readers = find_readers(gradients, update)
+        if readers.unmaskable is not None:
+            self.context.error(
+                readers.unmaskable,
+                f"cannot mask '{weight.name}': '{readers.unmaskable.name}' reads its gradient in a "
+                "way that is no sum of a function with f(0) = 0",
+                "train it entirely",
+            )
+            return False
+        for reduction in readers.sums:
+            sum_over_tiles(reduction, [tile.selectors for tile in tiles], self.slicer)
+        return True
+
+    def _update_tile(
+        self,
+        update: ir.Operation,
+        weight: ArgumentInfo,
+        states: Sequence[int],
+        tile: PlacedTile,
+        current: ir.Value,
+    ) -> ir.Value:
+        """Builds the update of one tile; returns the whole weight with the tile replaced."""
+        gradients = [self.slicer.slice(g, tile.selectors) for g in _segments(update)[2]]
+        new_states = [self._new_state(number, tile) for number in states]
+        with update.location, ir.InsertionPoint(update):
+            part = take(current, tile.selectors)
+            operands = [part, *(state.value for state in new_states), *gradients]
+            new = ir.Operation.create(
+                "ssft.update",
+                results=[value.type for value in operands[: 1 + len(states)]],
+                operands=operands,
+                attributes={"operandSegmentSizes": update.attributes["operandSegmentSizes"]},
+                regions=1,
+            )
+            _copy_region(update, new)
+            for state, value in zip(new_states, list(new.results)[1:], strict=True):
+                state.updated = value
+            return put(current, new.results[0], tile.selectors)
+
+    def _new_state(self, number: int, tile: PlacedTile) -> _State:
+        info = self.signature.arguments[number]
+        old = self.arguments[number]
+        type_ = tensor_type(tile.shape(info.shape), old)
+        value = step_ir.body(self.step).add_argument(type_, old.location)
+        attributes = {k: v for k, v in self.attributes[number].items() if k != "ssft.permuted"}
+        attributes["ssft.tile"] = tile_attribute(tile.original)
+        state = _State(info, value, attributes, value)
+        self.sliced.setdefault(number, []).append(state)
+        return state
+
+    def finish(self) -> None:
+        """Rebuilds the signature: sliced states in the place of dense ones, dropped ones gone."""
+        terminator = step_ir.terminator(self.step)
+        result_attributes = step_ir.result_attributes(self.step)
+        values = list(terminator.operands)
+        arguments: list[Argument] = []
+        for number, (value, attributes) in enumerate(
+            zip(self.arguments, self.attributes, strict=True)
+        ):
+            arguments += [Argument(s.value, s.attributes) for s in self.sliced.get(number, ())]
+            if number not in self.dropped:
+                arguments.append(Argument(value, attributes))
+        results: list[Result] = []
+        for info, attributes in zip(self.signature.results, result_attributes, strict=True):
+            target = info.updates_arg
+            if target in self.sliced:
+                results += [Result(s.updated, attributes, s.value) for s in self.sliced[target]]
+            elif target is None:
+                results.append(Result(values[info.index], attributes))
+            elif values[info.index] != self.arguments[target]:
+                results.append(Result(values[info.index], attributes, self.arguments[target]))
+        rebuild(self.step, arguments, results)
+
+
+def _segments(update: ir.Operation) -> tuple[ir.Value, list[ir.Value], list[ir.Value]]:
+    """Returns weight, states and gradients of an ``ssft.update``."""
+    _, states, _ = list(ir.DenseI32ArrayAttr(update.attributes["operandSegmentSizes"]))
+    operands = list(update.operands)
+    return operands[0], operands[1 : 1 + states], operands[1 + states :]
+
+
+def _copy_region(source: ir.Operation, target: ir.Operation) -> None:
+    """Clones the scalar program of `source` into the empty region of `target`."""
+    old = source.regions[0].blocks[0]
+    new = target.regions[0].blocks.append(*[argument.type for argument in old.arguments])
+    mapping = dict(zip(old.arguments, new.arguments, strict=True))
+    with ir.InsertionPoint(new):
+        for op in old.operations:
+            op = op.operation
+            copy = op.clone()
+            for number, operand in enumerate(op.operands):
+                if operand in mapping:
+                    copy.operands[number] = mapping[operand]
+            mapping.update(zip(op.results, copy.results, strict=True))

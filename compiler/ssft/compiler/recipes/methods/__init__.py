@@ -1,0 +1,1 @@
+"""One selection method a file; each defines ``choose(parameters, draw)``."""

@@ -1,0 +1,13 @@
+"""``full``: every parameter trains entirely (dense fine-tuning)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.parameters import FULL, Draw, Parameter
+
+
+def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
+    """Masks nothing."""
+    return {parameter.name: FULL for parameter in parameters}

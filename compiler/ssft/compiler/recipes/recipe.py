@@ -1,0 +1,75 @@
+"""The recipe: which parts of which parameters train."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.recipes.registry import method_names
+
+
+class Recipe(BaseModel):
+    """Named choice of masks, e.g. ``Recipe("s2ft", ratio=0.05, seed=0)``.
+
+    The same keys can stand in a TOML file (`Recipe.from_file`) and on ``ssftc``'s command line.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str = Field("full", description="how masks are chosen")
+    ratio: float = Field(0.05, ge=0, le=1, description="share of the units of an axis that trains")
+    seed: int = Field(0, ge=0, description="seed of random choices")
+    train: tuple[str, ...] = Field(
+        (), description="patterns of parameter names that train entirely, whatever the method says"
+    )
+    freeze: tuple[str, ...] = Field((), description="patterns of parameter names that never train")
+    masks: tuple[str, ...] = Field(
+        (), description="explicit masks, e.g. 'fc1.weight:rows=0-3+9:columns=4:union'"
+    )
+
+    def __init__(self, method: str | None = None, /, **options: Any) -> None:
+        if method is not None:
+            options["method"] = method
+        super().__init__(**options)
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, method: str) -> str:
+        if method not in method_names():
+            raise ValueError(f"unknown method '{method}' (known: {', '.join(method_names())})")
+        return method
+
+    @classmethod
+    def parse(cls, options: dict[str, Any], where: str | None = None) -> Recipe:
+        """Builds a recipe from user input; a `UserError` names the key at fault."""
+        try:
+            return cls(**options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "recipe"
+            message = first["msg"].removeprefix("Value error, ")
+            message = message[:1].lower() + message[1:]
+            raise UserError(
+                f"recipe key '{key}': {message}",
+                where,
+                [f"the keys are {', '.join(cls.model_fields)}"],
+                exit_code=1 if where else 2,
+            ) from None
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Recipe:
+        """Reads a TOML file with the recipe's keys at top level."""
+        try:
+            options = tomllib.loads(Path(path).read_text())
+        except OSError as error:
+            raise UserError(
+                f"cannot read recipe file '{path}': {error.strerror}",
+                notes=[f"or name a method: {', '.join(method_names())}"],
+            ) from None
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"not a TOML file: {error}", str(path)) from None
+        return cls.parse(options, str(path))

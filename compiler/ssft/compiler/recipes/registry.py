@@ -1,0 +1,27 @@
+"""Finds the selection methods: one module each in ``recipes/methods``."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.parameters import Draw, Parameter
+
+Method = Callable[[Sequence[Parameter], Draw], Mapping[str, Mask]]
+"""Maps parameters to masks; parameters that are not in the result are frozen."""
+
+
+@cache
+def method_names() -> tuple[str, ...]:
+    """Returns the names of all methods, sorted."""
+    from ssft.compiler.recipes import methods
+
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(methods.__path__)))
+
+
+def find_method(name: str) -> Method:
+    """Returns the ``choose`` function of method `name`."""
+    return importlib.import_module(f"ssft.compiler.recipes.methods.{name}").choose

@@ -1,0 +1,150 @@
+"""Slices of gradients, computed as slices: the dense gradient is never formed where it need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ssft.compiler.analysis import step as step_ir
+from ssft.compiler.analysis.contractions import Contraction, as_contraction, indexing_maps
+from ssft.compiler.analysis.elementwise import is_elementwise
+from ssft.compiler.rewriting.slices import take, tensor_type, transpose
+from ssft.compiler.tiles import Selector
+from ssft.dialects._mlir import ir
+
+Selectors = tuple[Selector, ...]
+
+
+class GradientSlicer:
+    """Pulls slices through the operations that compute gradients.
+
+    A slice of a contraction is a contraction of slices (``ssft.weight_grad``); a slice of an
+    element-wise operation is that operation on slices; anything else is computed whole and then
+    sliced, which is always right. Each slice is built once.
+    """
+
+    def __init__(self) -> None:
+        self._slices: dict[tuple[ir.Value, Selectors], ir.Value] = {}
+
+    def slice(self, value: ir.Value, selectors: Selectors) -> ir.Value:
+        """Returns the slice of `value` that `selectors` (one per dimension) name."""
+        if all(selector is None for selector in selectors):
+            return value
+        key = (value, selectors)
+        if key not in self._slices:
+            self._slices[key] = self._build(value, selectors)
+        return self._slices[key]
+
+    def _build(self, value: ir.Value, selectors: Selectors) -> ir.Value:
+        producer = step_ir.owner(value)
+        if producer is None:
+            raise ValueError("a gradient is never an argument of the step")
+        contraction = as_contraction(producer)
+        with producer.location:
+            if contraction is not None and _is_matrix_product(contraction):
+                with ir.InsertionPoint(producer):
+                    return _weight_gradient(producer, contraction, selectors)
+            if is_elementwise(producer) and indexing_maps(producer) is not None:
+                return self.clone_elementwise(producer, selectors)
+            if producer.name == "linalg.transpose":
+                order = list(ir.DenseI64ArrayAttr(producer.attributes["permutation"]))
+                inner: list[Selector] = [None] * len(order)
+                for dim, source_dim in enumerate(order):
+                    inner[source_dim] = selectors[dim]
+                part = self.slice(producer.operands[0], tuple(inner))
+                with ir.InsertionPoint(producer):
+                    return transpose(part, order)
+            if producer.name == "ssft.scatter_add" and selectors[0] is None:
+                with ir.InsertionPoint(producer):
+                    return _scatter_add(producer, selectors)
+            with _after(producer):
+                return take(value, selectors)
+
+    def clone_elementwise(self, op: ir.Operation, selectors: Selectors) -> ir.Value:
+        """Builds the element-wise `op` on slices of its operands."""
+        maps = indexing_maps(op)
+        assert maps is not None
+        identity = tuple(range(len(selectors)))
+        operands = []
+        with op.location:
+            for operand, loops in zip(op.operands, maps, strict=True):
+                wanted = tuple(selectors[loop] for loop in loops)
+                if loops == identity and self._is_computed(operand):
+                    operands.append(self.slice(operand, wanted))
+                else:
+                    with ir.InsertionPoint(op):
+                        operands.append(take(operand, wanted))
+            with ir.InsertionPoint(op):
+                copy = op.clone()
+            for number, operand in enumerate(operands):
+                copy.operands[number] = operand
+            copy.results[0].set_type(tensor_type(step_ir.shape_of(operands[-1]) or [], operands[-1]))
+        return copy.results[0]
+
+    @staticmethod
+    def _is_computed(value: ir.Value) -> bool:
+        producer = step_ir.owner(value)
+        return producer is not None and producer.name not in ("tensor.empty", "linalg.fill")
+
+
+def _is_matrix_product(contraction: Contraction) -> bool:
+    return not contraction.batch and len(contraction.m) == 1 and len(contraction.n) == 1
+
+
+def _weight_gradient(op: ir.Operation, found: Contraction, selectors: Selectors) -> ir.Value:
+    """Builds ``ssft.weight_grad`` of slices of the two operands of a matrix product."""
+    first, second = found.out
+    sides = []
+    for loop, selector in ((first, selectors[0]), (second, selectors[1])):
+        operand, loops = (
+            (op.operands[0], found.lhs) if loop in found.lhs else (op.operands[1], found.rhs)
+        )
+        tokens = tuple(k for k in found.lhs if k in found.k)
+        sides.append(_sliced_side(operand, loops, (*tokens, loop), selector))
+    result = [step_ir.shape_of(side)[-1] for side in sides]
+    return ir.Operation.create(
+        "ssft.weight_grad", results=[tensor_type(result, op.results[0])], operands=sides
+    ).result
+
+
+def _sliced_side(
+    operand: ir.Value, loops: Sequence[int], wanted: Sequence[int], selector: Selector
+) -> ir.Value:
+    """Brings an operand into the order tokens..., channels and slices its channels."""
+    if tuple(loops) != tuple(wanted):
+        producer = step_ir.owner(operand)
+        order = [list(loops).index(loop) for loop in wanted]
+        source = producer.operands[0] if producer and producer.name == "linalg.transpose" else None
+        if source is not None and _undoes(producer, order):
+            operand = source
+        else:
+            operand = transpose(operand, order)
+    return take(operand, (*(None for _ in wanted[:-1]), selector))
+
+
+def _undoes(producer: ir.Operation, order: Sequence[int]) -> bool:
+    permutation = list(ir.DenseI64ArrayAttr(producer.attributes["permutation"]))
+    return [permutation[i] for i in order] == list(range(len(order)))
+
+
+def _scatter_add(op: ir.Operation, selectors: Selectors) -> ir.Value:
+    """Builds the embedding gradient for some of the embedding's channels."""
+    dest, indices, updates = op.operands
+    dim = ir.IntegerAttr(op.attributes["dim"]).value
+    parts = [take(dest, selectors), indices, take(updates, selectors)]
+    assert dim == 0, "the embedding axis is dimension 0"
+    return ir.Operation.create(
+        "ssft.scatter_add",
+        results=[parts[0].type],
+        operands=parts,
+        attributes={"dim": step_ir.i64(dim)},
+    ).result
+
+
+def _after(op: ir.Operation) -> ir.InsertionPoint:
+    """Returns the insertion point right behind `op`."""
+    following = False
+    for other in op.block.operations:
+        if following:
+            return ir.InsertionPoint(other)
+        following = other.operation == op
+    raise ValueError("the terminator has no successor")
