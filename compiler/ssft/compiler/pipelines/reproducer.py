@@ -1,0 +1,85 @@
+"""Reproducers: one file that holds IR and the pipeline that failed on it, as MLIR writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssft.dialects._mlir import ir
+
+_RESOURCE = re.compile(
+    r"\{-#\s*external_resources:\s*\{\s*mlir_reproducer:\s*\{(?P<body>.*?)\}\s*\}\s*#-\}\s*\Z",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Reproducer:
+    """What to run on what; `module` is the IR as text."""
+
+    module: str
+    pipeline: str
+    verify_each: bool = True
+
+    def __str__(self) -> str:
+        quoted = self.pipeline.replace("\\", "\\\\").replace('"', '\\"')
+        return (
+            f"{self.module.rstrip()}\n\n{{-#\n  external_resources: {{\n    mlir_reproducer: {{\n"
+            f'      pipeline: "{quoted}",\n      disable_threading: true,\n'
+            f"      verify_each: {str(self.verify_each).lower()}\n    }}\n  }}\n#-}}\n"
+        )
+
+
+def make_reproducer(op: ir.Operation, pipeline: str, verify_each: bool) -> Reproducer:
+    """Returns the reproducer for running `pipeline` on `op` as it is now, with its locations."""
+    text = op.get_asm(enable_debug_info=True, print_generic_op_form=not op.verify())
+    return Reproducer(text, pipeline, verify_each)
+
+
+def parse_reproducer(text: str) -> Reproducer | None:
+    """Returns the reproducer that `text` holds, or `None` if it holds IR alone."""
+    match = _RESOURCE.search(text)
+    pipeline = match and re.search(r'pipeline:\s*"((?:[^"\\]|\\.)*)"', match["body"])
+    if not match or not pipeline:
+        return None
+    verify = re.search(r"verify_each:\s*(true|false)", match["body"])
+    return Reproducer(
+        text[: match.start()],
+        re.sub(r"\\(.)", r"\1", pipeline.group(1)),
+        verify is None or verify.group(1) == "true",
+    )
+
+
+def write_reproducer(reproducer: Reproducer, where: Path) -> Path:
+    """Writes `reproducer` whole or not at all and returns its path.
+
+    `where` is the file, or an existing directory in which a name that no other input has is made.
+    """
+    text = str(reproducer)
+    if where.is_dir():
+        where = where / f"ssft-repro-{hashlib.sha256(text.encode()).hexdigest()[:12]}.mlir"
+    write_atomically(where, text)
+    return where
+
+
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Replaces `path` by `data`; on any failure the old file, if there was one, is still there."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
