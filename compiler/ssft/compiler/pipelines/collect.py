@@ -103,3 +103,12 @@ class DiagnosticCollector:
         own = diagnostic(severity, native.location, native.message, self.default_file)
         notes = tuple(self._convert(note) for note in native.notes)
         return Diagnostic(own.severity, own.location, own.message, own.notes + notes)
+
+
+def is_valid(op: ir.Operation) -> bool:
+    """Whether `op` passes the verifier; reports nothing."""
+    with DiagnosticCollector(op.context):
+        try:
+            return op.verify()
+        except ir.MLIRError:
+            return False

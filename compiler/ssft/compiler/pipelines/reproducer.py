@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssft.compiler.pipelines.collect import is_valid
 from ssft.dialects._mlir import ir
 
 _RESOURCE = re.compile(
@@ -36,7 +37,7 @@ class Reproducer:
 
 def make_reproducer(op: ir.Operation, pipeline: str, verify_each: bool) -> Reproducer:
     """Returns the reproducer for running `pipeline` on `op` as it is now, with its locations."""
-    text = op.get_asm(enable_debug_info=True, print_generic_op_form=not op.verify())
+    text = op.get_asm(enable_debug_info=True, print_generic_op_form=not is_valid(op))
     return Reproducer(text, pipeline, verify_each)
 
 

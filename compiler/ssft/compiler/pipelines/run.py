@@ -15,7 +15,12 @@ from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.passes.base import Pass, PassContext
-from ssft.compiler.pipelines.collect import Diagnostic, DiagnosticCollector, diagnostic
+from ssft.compiler.pipelines.collect import (
+    Diagnostic,
+    DiagnosticCollector,
+    diagnostic,
+    is_valid,
+)
 from ssft.compiler.pipelines.printing import IRPrinting, Step, steps_with_printing
 from ssft.compiler.pipelines.reproducer import make_reproducer, write_reproducer
 from ssft.compiler.pipelines.text import Pipeline, parse_elements, parse_pipeline
@@ -174,9 +179,7 @@ class _Execution:
         if self.failed or self.current:
             return self.failed or self.current
         ours = [element.argument for element in pipeline.elements if isinstance(element, Pass)]
-        with DiagnosticCollector(op.context):
-            valid = op.verify()
-        if not valid and self.finished:  # upstream passes are not known to leave invalid IR
+        if self.finished and not is_valid(op):  # upstream passes are not known to leave invalid IR
             return ours[self.finished - 1]
         candidates: list[str] = []
         seen = 0
