@@ -1,0 +1,82 @@
+"""Writes roles, names and ranges onto ``@step`` (docs/architecture.md, "The step function")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssft.compiler.analysis.step import find_step, i64, index_list, set_signature
+from ssft.compiler.frontend.optimizers import OptimizerSpec
+from ssft.compiler.frontend.signature import Argument
+from ssft.compiler.plan_attributes import string_list
+from ssft.dialects._mlir import ir
+
+
+def annotate(
+    module: ir.Module,
+    arguments: Sequence[Argument],
+    updates: Sequence[Argument],
+    module_attributes: Mapping[str, Any],
+) -> None:
+    """Attaches the signature to ``@step`` and plain values to the module as ``ssft.*``.
+
+    `updates` are the arguments that the results after the loss update. Module attributes that are
+    None are left out.
+    """
+    with module.context, ir.Location.unknown():
+        position = {id(argument): i for i, argument in enumerate(arguments)}
+        results: list[dict[str, ir.Attribute]] = [{"ssft.role": ir.StringAttr.get("loss")}]
+        results += [{"ssft.updates_arg": i64(position[id(argument)])} for argument in updates]
+        step = find_step(module.operation)
+        set_signature(step, [_argument(argument) for argument in arguments], results)
+        for name, value in module_attributes.items():
+            if value is not None:
+                module.operation.attributes[f"ssft.{name}"] = _attribute(value)
+
+
+def optimizer_attribute(spec: OptimizerSpec) -> dict[str, Any]:
+    """Describes the compiled-in optimizer: kind, default rate, PyTorch's options, further groups.
+
+    ``groups``, present if the optimizer has several, lists of each its parameters, its options and
+    ``lr_scale``, its learning rate over that of the first.
+    """
+    described = {"kind": spec.kind, "lr": spec.lr, **spec.hyper_parameters}
+    if len(spec.groups) > 1:
+        described["groups"] = [
+            {"parameters": list(group.names), "lr_scale": group.lr_scale, **group.options}
+            for group in spec.groups
+        ]
+    return described
+
+
+def _argument(argument: Argument) -> dict[str, ir.Attribute]:
+    attributes: dict[str, ir.Attribute] = {
+        "ssft.role": ir.StringAttr.get(argument.role),
+        "ssft.name": ir.StringAttr.get(argument.name),
+    }
+    if argument.state is not None:
+        attributes["ssft.state"] = ir.StringAttr.get(argument.state)
+    if argument.value_range is not None:
+        attributes["ssft.range"] = index_list(argument.value_range)
+    if argument.ignore is not None:
+        attributes["ssft.ignore"] = i64(argument.ignore)
+    if argument.aliases:
+        attributes["ssft.aliases"] = string_list(argument.aliases)
+    return attributes
+
+
+def _attribute(value: Any) -> ir.Attribute:
+    """Returns `value` (bool, int, float, str, list, tuple of floats or mapping) as an attribute."""
+    if isinstance(value, bool):
+        return ir.BoolAttr.get(value)
+    if isinstance(value, int):
+        return i64(value)
+    if isinstance(value, float):
+        return ir.FloatAttr.get(ir.F64Type.get(), value)
+    if isinstance(value, str):
+        return ir.StringAttr.get(value)
+    if isinstance(value, tuple):
+        return ir.DenseF64ArrayAttr.get(list(value))
+    if isinstance(value, list):
+        return ir.ArrayAttr.get([_attribute(item) for item in value])
+    return ir.DictAttr.get({key: _attribute(item) for key, item in value.items()})

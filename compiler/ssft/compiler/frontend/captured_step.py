@@ -1,0 +1,205 @@
+"""From a model, a batch and an optimizer to one MLIR module with ``@step``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.frontend.attributes import annotate, optimizer_attribute
+from ssft.compiler.frontend.forward import export_forward
+from ssft.compiler.frontend.loss_module import LossFunction, LossModule, split_batch
+from ssft.compiler.frontend.lower import import_graph, to_linalg
+from ssft.compiler.frontend.model_file import ModelDefinition
+from ssft.compiler.frontend.optimizers import OptimizerLike, OptimizerSpec, read_optimizer
+from ssft.compiler.frontend.signature import Argument
+from ssft.compiler.frontend.step import StepFunction, StepGraph, StepValues, trace_step
+from ssft.compiler.frontend.update_rules import state_keys
+from ssft.dialects import new_context
+from ssft.dialects._mlir import ir
+from torch import Tensor, fx, nn
+from torch._subclasses import FakeTensorMode
+
+
+@dataclass
+class CapturedStep:
+    """A training step in MLIR and what is needed to run it.
+
+    `module` (in `context`) holds ``func.func @step`` as linalg on tensors; `torch_module_text` is
+    the same step as it was imported, in the torch dialect, with locations. `weights` are the
+    parameters and buffers by the names of the arguments: the model's own tensors, not copies, and
+    without data if the capture was abstract. `example_batch` holds the batch's tensors. `graph`
+    is the functional FX graph that was imported: PyTorch can run it on the arguments in order.
+    """
+
+    context: ir.Context
+    module: ir.Module
+    torch_module_text: str
+    weights: dict[str, Tensor]
+    optimizer: OptimizerSpec
+    example_batch: dict[str, Tensor]
+    graph: fx.GraphModule = field(repr=False)
+    arguments: list[Argument] = field(repr=False)
+    updates: list[Argument] = field(repr=False)
+
+
+@dataclass
+class _Weights:
+    """The model's parameters and buffers, each once."""
+
+    parameters: dict[str, nn.Parameter]
+    buffers: dict[str, Tensor]
+    canonical: dict[str, str]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> _Weights:
+        parameters = dict(model.named_parameters())
+        buffers = dict(model.named_buffers())
+        first = {id(tensor): name for name, tensor in (parameters | buffers).items()}
+        everything = [
+            *model.named_parameters(remove_duplicate=False),
+            *model.named_buffers(remove_duplicate=False),
+        ]
+        return cls(parameters, buffers, {name: first[id(tensor)] for name, tensor in everything})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of them by their first name, without autograd."""
+        return {name: tensor.detach() for name, tensor in (self.parameters | self.buffers).items()}
+
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """The other names of the tensor called `name`."""
+        same = (alias for alias, first in self.canonical.items() if first == name)
+        return tuple(alias for alias in same if alias != name)
+
+
+def capture(
+    model: nn.Module,
+    batch: Mapping[str, Any],
+    *,
+    loss: LossFunction | None = None,
+    optimizer: OptimizerLike | None = None,
+    max_grad_norm: float | None = None,
+    source: str | None = None,
+) -> CapturedStep:
+    """Captures one training step of `model`, in the mode (train or eval) that it is in.
+
+    `batch` maps the keyword arguments of the model to example tensors, whose shapes and dtypes the
+    step is compiled for, or to constants. `loss(outputs, batch)` returns the scalar to minimise
+    (default: ``outputs.loss``, or an output that is one number). `optimizer` is a fresh
+    ``torch.optim`` AdamW, Adam or SGD instance or a function from parameters to one (default:
+    AdamW, learning rate 2e-4, no weight decay). `max_grad_norm` clips the gradient's 2-norm.
+    `source` is the model file's path, for the record.
+
+    Raises `UserError` for whatever the user can mend: an operation without a lowering, control flow
+    that depends on tensor values, an optimizer option that is not mirrored, and so on.
+    """
+    _check_model(model)
+    tensors, constants = split_batch(batch)
+    weights = _Weights.of(model)
+    spec = read_optimizer(optimizer, weights.parameters)
+    if max_grad_norm is not None and not max_grad_norm > 0:
+        raise UserError(f"max_grad_norm is {max_grad_norm}, not a positive number")
+    forward = export_forward(LossModule(model, constants, loss), tensors, weights.canonical)
+    example, arguments = _inputs(weights, spec, tensors)
+    trainable = [
+        name for name, argument in arguments.weights.items() if argument.role == "trainable"
+    ]
+    graph = trace_step(StepFunction(forward, spec, max_grad_norm, arguments, trainable), example)
+    context, module, torch_text = _lower(graph, spec, max_grad_norm, source)
+    return CapturedStep(
+        context,
+        module,
+        torch_text,
+        example.weights,
+        spec,
+        tensors,
+        graph.graph_module,
+        graph.arguments,
+        graph.updates,
+    )
+
+
+def capture_file(
+    definition: ModelDefinition, *, abstract: bool = False, max_grad_norm: float | None = None
+) -> CapturedStep:
+    """Captures the step that a model file defines.
+
+    With `abstract`, ``model()`` and ``batch()`` run on tensors without data: any size fits in
+    memory, and the result has no weights. `max_grad_norm` overrides the file's.
+    """
+    fake = FakeTensorMode(allow_non_fake_inputs=True) if abstract else contextlib.nullcontext()
+    with fake, definition.running():
+        model = definition.call("model")
+        _check_model(model)
+        batch = definition.call("batch")
+        limit = max_grad_norm if max_grad_norm is not None else definition.max_grad_norm
+        return capture(
+            model,
+            batch,
+            loss=definition.loss,
+            optimizer=definition.optimizer,
+            max_grad_norm=limit,
+            source=definition.source,
+        )
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise UserError(f"model() returned {type(model).__name__}, not a torch.nn.Module")
+
+
+def _inputs(
+    weights: _Weights, spec: OptimizerSpec, batch: dict[str, Tensor]
+) -> tuple[StepValues, StepValues]:
+    """Returns example values of all arguments of the step, and their meaning."""
+    tensors = weights.tensors()
+    roles: dict[str, Argument] = {}
+    states: dict[tuple[str, str], Tensor] = {}
+    for name in tensors:
+        group = spec.group_of(name)
+        parameter = weights.parameters.get(name)
+        trains = group is not None and parameter is not None and parameter.requires_grad
+        role = "trainable" if trains else "frozen"
+        roles[name] = Argument(role, name, aliases=weights.aliases(name))
+        if trains:
+            for key in state_keys(spec.kind, group.options):
+                states[key, name] = torch.zeros_like(tensors[name])
+    # All of one state, then all of the next.
+    states = {pair: states[pair] for pair in sorted(states, key=lambda pair: pair[0])}
+    example = StepValues(
+        tensors,
+        states,
+        torch.zeros((), dtype=torch.float64),
+        torch.zeros((), dtype=torch.float64),
+        torch.zeros((), dtype=torch.int64),
+        dict(batch),
+    )
+    arguments = StepValues(
+        roles,
+        {(key, name): Argument("state", name, key) for key, name in states},
+        Argument("hyper", "lr"),
+        Argument("step", "step"),
+        Argument("seed", "seed"),
+        {key: Argument("input", key) for key in batch},
+    )
+    return example, arguments
+
+
+def _lower(
+    graph: StepGraph, spec: OptimizerSpec, max_grad_norm: float | None, source: str | None
+) -> tuple[ir.Context, ir.Module, str]:
+    context = new_context()
+    module = import_graph(graph, context)
+    attributes = {
+        "optimizer": optimizer_attribute(spec),
+        "source": source,
+        "max_grad_norm": None if max_grad_norm is None else float(max_grad_norm),
+    }
+    annotate(module, graph.arguments, graph.updates, attributes)
+    torch_text = module.operation.get_asm(enable_debug_info=True)
+    to_linalg(module)
+    annotate(module, graph.arguments, graph.updates, attributes)
+    return context, module, torch_text

@@ -1,0 +1,134 @@
+"""ATen operations rewritten, while the step is traced, into what lowers well to linalg.
+
+torch-mlir's table goes first; the entries here replace those of its results that would carry
+run-time index checks, sequential scatters or wrong gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from ssft.compiler.frontend.scatter import scatter_decompositions
+from ssft.dialects._mlir import torch_decompositions
+from torch import Tensor
+from torch._decomp import get_decompositions
+
+aten = torch.ops.aten
+_MEAN, _SUM = 1, 2
+
+
+def _picked(target: Tensor, classes: int, ignore_index: int) -> Tensor:
+    """One-hot of `target` over dimension 1, false for ignored rows; shape (N, classes, ...)."""
+    shape = [1] * (target.dim() + 1)
+    shape[1] = classes
+    numbers = torch.arange(classes, dtype=target.dtype, device=target.device).reshape(shape)
+    target = target.unsqueeze(1)
+    picked = target == numbers
+    if 0 <= ignore_index < classes:
+        picked = picked & (target != ignore_index)
+    return picked
+
+
+def _row_weights(
+    log_probs: Tensor, target: Tensor, weight: Tensor | None, picked: Tensor, ignore_index: int
+) -> Tensor:
+    """The weight of each row in the mean: 0 if ignored, else 1 or its class's weight."""
+    if weight is None:
+        return (target != ignore_index).to(log_probs.dtype)
+    shape = [1] * log_probs.dim()
+    shape[1] = weight.shape[0]
+    return torch.where(picked, weight.reshape(shape), 0.0).sum(1)
+
+
+def nll_loss_forward(
+    log_probs: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int
+) -> tuple[Tensor, Tensor]:
+    """``aten.nll_loss_forward`` and its 2d form by comparison instead of a gather.
+
+    `log_probs` is (N, C, ...) or (C,), `target` holds class numbers of shape (N, ...) or ().
+    """
+    single = log_probs.dim() == 1
+    if single:
+        log_probs, target = log_probs.unsqueeze(0), target.unsqueeze(0)
+    picked = _picked(target, log_probs.shape[1], ignore_index)
+    scores = log_probs
+    if weight is not None:
+        shape = [1] * log_probs.dim()
+        shape[1] = weight.shape[0]
+        scores = log_probs * weight.reshape(shape)
+    losses = -torch.where(picked, scores, 0.0).sum(1)
+    total = _row_weights(log_probs, target, weight, picked, ignore_index).sum()
+    if reduction == _MEAN:
+        return losses.sum() / total, total
+    if reduction == _SUM:
+        return losses.sum(), total
+    return (losses.squeeze(0) if single else losses), torch.zeros_like(total)
+
+
+def nll_loss_backward(
+    grad: Tensor,
+    log_probs: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: int,
+    ignore_index: int,
+    total_weight: Tensor,
+) -> Tensor:
+    """``aten.nll_loss_backward`` and its 2d form: the one-hot of the labels times the gradient."""
+    single = log_probs.dim() == 1
+    if single:
+        log_probs, target, grad = log_probs.unsqueeze(0), target.unsqueeze(0), grad.reshape(1)
+    picked = _picked(target, log_probs.shape[1], ignore_index)
+    if reduction == _MEAN:
+        grad = grad / total_weight
+    per_row = reduction not in (_MEAN, _SUM)
+    grad = grad.unsqueeze(1) if per_row else grad.reshape([1] * log_probs.dim())
+    if weight is not None:
+        shape = [1] * log_probs.dim()
+        shape[1] = weight.shape[0]
+        grad = grad * weight.reshape(shape)
+    result = torch.where(picked, -grad, 0.0)
+    return result.squeeze(0) if single else result
+
+
+def cumsum(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
+    """``aten.cumsum`` as a masked sum over pairs of positions: all parallel, quadratic in `dim`."""
+    if dtype is None:
+        dtype = x.dtype if x.is_floating_point() else torch.int64
+    x = x.to(dtype)
+    if x.dim() == 0:
+        return x.clone()
+    moved = x.movedim(dim, -1)
+    position = torch.arange(moved.shape[-1], device=x.device)
+    before = position.unsqueeze(0) <= position.unsqueeze(1)
+    zero = torch.zeros((), dtype=dtype, device=x.device)
+    return torch.where(before, moved.unsqueeze(-2), zero).sum(-1).movedim(-1, dim)
+
+
+def decomposition_table() -> dict[Any, Callable[..., Any]]:
+    """Returns the table for the second trace: torch-mlir's, torch's where needed, and ours."""
+    table = torch_decompositions()
+    table |= get_decompositions(
+        [
+            aten.native_layer_norm_backward,
+            aten.native_group_norm_backward,
+            aten.native_batch_norm_backward,
+            aten.gelu_backward,
+            aten.silu_backward,
+            aten._softmax_backward_data,
+            aten._log_softmax_backward_data,
+            aten.native_dropout_backward,
+            aten.select_backward,
+            aten.slice_backward,
+        ]
+    )
+    table |= {
+        aten.nll_loss_forward.default: nll_loss_forward,
+        aten.nll_loss2d_forward.default: nll_loss_forward,
+        aten.nll_loss_backward.default: nll_loss_backward,
+        aten.nll_loss2d_backward.default: nll_loss_backward,
+        aten.cumsum.default: cumsum,
+    }
+    return table | scatter_decompositions()

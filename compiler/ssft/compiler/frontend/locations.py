@@ -1,0 +1,126 @@
+"""Source locations of the captured operations.
+
+A location travels as text in the ``stack_trace`` of FX nodes, through export and both traces, and
+becomes an MLIR location at import: the user's Python frames for forward operations, the same behind
+``<backward>`` for backward ones, ``<optimizer>`` for the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from ssft.compiler.analysis.step import body, find_step, operations
+from ssft.compiler.diagnostics import SourceLocation
+from ssft.dialects._mlir import ir
+from torch import fx
+from torch.fx.proxy import TracerBase
+
+OPTIMIZER = "<optimizer>"
+BACKWARD = "<backward>"
+_FRAME = re.compile(r'File "([^"]+)", line ([0-9]+)')
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+_TORCH_LAYERS = os.path.join(_TORCH, "nn", "modules") + os.sep
+_HERE = os.path.dirname(__file__) + os.sep
+_STDLIB = os.path.dirname(os.__file__) + os.sep
+
+
+def _own_frames(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    """Keeps the frames below the loss module that are not torch's, Python's or ours."""
+    start = max(
+        (i for i, frame in enumerate(frames) if frame.filename.startswith(_HERE)), default=-1
+    )
+    below = [
+        frame
+        for frame in frames[start + 1 :]
+        if not frame.filename.startswith("<")
+        and (
+            not frame.filename.startswith(_STDLIB)
+            or "site-packages" in frame.filename
+            or "dist-packages" in frame.filename
+        )
+    ]
+    users = [frame for frame in below if not frame.filename.startswith(_TORCH)]
+    if users:
+        return users
+    # A container called by nobody but us: the layer's own line is the best there is.
+    return [frame for frame in below if frame.filename.startswith(_TORCH_LAYERS)]
+
+
+@contextmanager
+def user_frames_in_traces() -> Iterator[None]:
+    """Makes torch's tracers record every frame of the user's code.
+
+    By default they keep only functions called ``forward``, so that an operation in a helper
+    function or in the loss would point at its caller or at nothing.
+    """
+    original = TracerBase._filter_traceback_frames
+
+    def keep(self: TracerBase, frames: traceback.StackSummary) -> traceback.StackSummary:
+        return traceback.StackSummary.from_list(_own_frames(frames))
+
+    TracerBase._filter_traceback_frames = keep  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        TracerBase._filter_traceback_frames = original  # type: ignore[method-assign]
+
+
+def frames_of(node: fx.Node) -> list[tuple[str, int]]:
+    """Returns the (file, line) pairs of `node`, outermost first; empty for optimizer operations."""
+    return [(file, int(line)) for file, line in _FRAME.findall(node.stack_trace or "")]
+
+
+def source_location(node: fx.Node) -> SourceLocation | None:
+    """Returns the innermost frame of `node`."""
+    frames = frames_of(node)
+    return SourceLocation(*frames[-1]) if frames else None
+
+
+def mlir_location(node: fx.Node, context: ir.Context) -> ir.Location:
+    """Returns the location of an FX node as the MLIR location that its operations carry."""
+    frames = [ir.Location.file(file, line, 0, context=context) for file, line in frames_of(node)]
+    if not frames:
+        return ir.Location.name(OPTIMIZER, context=context)
+    location = frames[-1]
+    if len(frames) > 1:
+        location = ir.Location.callsite(frames[-1], frames[-2::-1], context=context)
+    if node.meta.get("autograd_backward"):
+        backward = ir.Location.name(BACKWARD, context=context)
+        location = ir.Location.callsite(backward, [location], context=context)
+    return location
+
+
+def use_node_locations(importer: Any, context: ir.Context) -> None:
+    """Makes a torch-mlir ``FxImporter`` take locations from `mlir_location`."""
+    cache = importer._cc
+    members = {
+        "__slots__": (),
+        "get_node_location": lambda self, node: mlir_location(node, context),
+    }
+    cache.__class__ = type("LocatingContextCache", (type(cache),), members)
+
+
+def locate_arguments(module: ir.Module, names: Sequence[str]) -> None:
+    """Gives each argument of ``@step`` its name as location."""
+    block = body(find_step(module.operation))
+    for argument, name in zip(block.arguments, names, strict=True):
+        argument.set_location(ir.Location.name(name, context=module.context))
+
+
+def locate_everything(module: ir.Module) -> None:
+    """Gives operations without a location that of the next operation that has one.
+
+    Canonicalization makes constants at the head of the function without any.
+    """
+    unknown = ir.Location.unknown(module.context)
+    last = None
+    for op in reversed(list(operations(find_step(module.operation)))):
+        if op.location == unknown and last is not None:
+            op.location = last
+        last = op.location

@@ -1,0 +1,158 @@
+"""The user's ``torch.optim`` instance, read into plain numbers.
+
+Every option of the three supported optimizers is either mirrored by the captured step or refused
+by name; none is ignored. Options that only choose between implementations of the same formula
+(``foreach``, ``fused``, ``capturable``) have no meaning here and are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from ssft.compiler.diagnostics import UserError
+from torch import nn
+
+DEFAULT_LR = 2e-4
+_SUPPORTED: dict[type, str] = {
+    torch.optim.AdamW: "AdamW",
+    torch.optim.Adam: "Adam",
+    torch.optim.SGD: "SGD",
+}
+# Options that carry a number or a flag of the formula, in the order in which they are reported.
+_FORMULA_OPTIONS: dict[str, tuple[str, ...]] = {
+    "AdamW": ("betas", "eps", "weight_decay", "amsgrad", "maximize"),
+    "Adam": ("betas", "eps", "weight_decay", "amsgrad", "maximize"),
+    "SGD": ("momentum", "dampening", "weight_decay", "nesterov", "maximize"),
+}
+# `decoupled_weight_decay` is how torch.optim.AdamW tells its base class Adam what it is.
+_IMPLEMENTATION_OPTIONS = ("params", "param_names", "lr", "foreach", "fused", "capturable")
+_REFUSED_WHEN_TRUE = ("differentiable",)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Hyper-parameters shared by some parameters.
+
+    `lr_scale` is this group's learning rate divided by the optimizer's (its first group's):
+    the step takes one learning rate as an argument, and schedulers scale all groups alike.
+    """
+
+    names: tuple[str, ...]
+    options: Mapping[str, Any]
+    lr_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """What the captured step needs to know of an optimizer.
+
+    `kind` is ``"AdamW"``, ``"Adam"`` or ``"SGD"``; `lr` is the default value of the learning-rate
+    argument. `groups` partition the names of the parameters that the optimizer updates.
+    """
+
+    kind: str
+    lr: float
+    groups: tuple[ParameterGroup, ...] = field(default=())
+
+    @property
+    def hyper_parameters(self) -> dict[str, Any]:
+        """The first group's options under PyTorch's names, ``betas`` as a tuple."""
+        return dict(self.groups[0].options)
+
+    def group_of(self, name: str) -> ParameterGroup | None:
+        """Returns the group that holds the parameter `name`, None if it is not optimized."""
+        return next((group for group in self.groups if name in group.names), None)
+
+
+OptimizerLike = torch.optim.Optimizer | Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+def read_optimizer(
+    optimizer: OptimizerLike | None, parameters: Mapping[str, nn.Parameter]
+) -> OptimizerSpec:
+    """Reads `optimizer` over the named `parameters`.
+
+    `optimizer` is a ``torch.optim`` instance, a function from a list of parameters to one, or None
+    for AdamW with learning rate 2e-4 and no weight decay. Raises `UserError` for an optimizer or an
+    option whose formula the captured step does not mirror.
+    """
+    if optimizer is None:
+        optimizer = torch.optim.AdamW(list(parameters.values()), lr=DEFAULT_LR, weight_decay=0.0)
+    elif not isinstance(optimizer, torch.optim.Optimizer):
+        optimizer = optimizer(list(parameters.values()))
+    kind = _SUPPORTED.get(type(optimizer))
+    if kind is None:
+        raise UserError(
+            f"optimizer {_type_name(optimizer)} is not supported",
+            notes=["optimizer(params) must return a torch.optim.AdamW, Adam or SGD instance"],
+        )
+    _refuse_used(optimizer, kind)
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    base_lr = _number(optimizer.param_groups[0]["lr"], kind, "lr")
+    groups = tuple(_read_group(group, kind, base_lr, names) for group in optimizer.param_groups)
+    return OptimizerSpec(kind, base_lr, groups)
+
+
+def _read_group(
+    group: Mapping[str, Any], kind: str, base_lr: float, names: Mapping[int, str]
+) -> ParameterGroup:
+    known = {*_FORMULA_OPTIONS[kind], *_IMPLEMENTATION_OPTIONS, *_REFUSED_WHEN_TRUE}
+    for option, value in group.items():
+        if option == "decoupled_weight_decay" and value == (kind == "AdamW"):
+            continue
+        if option not in known or (option in _REFUSED_WHEN_TRUE and value):
+            raise UserError(
+                f"option {option}={value!r} of optimizer {kind} is not supported",
+                notes=[f"supported options: lr, {', '.join(_FORMULA_OPTIONS[kind])}"],
+            )
+    options = {option: _option(group[option], kind, option) for option in _FORMULA_OPTIONS[kind]}
+    group_names = []
+    for parameter in group["params"]:
+        if id(parameter) not in names:
+            raise UserError(
+                f"optimizer {kind} holds a tensor of shape {list(parameter.shape)} that is no "
+                "parameter of the model",
+                notes=["optimizer(params) must only use the parameters that it is given"],
+            )
+        group_names.append(names[id(parameter)])
+    lr = _number(group["lr"], kind, "lr")
+    if base_lr == 0.0 and lr != 0.0:
+        raise UserError(
+            f"the first parameter group of optimizer {kind} has lr 0 while another has {lr}",
+            notes=["the step scales every group's rate by the first group's: give that a rate"],
+        )
+    scale = 1.0 if lr == base_lr else lr / base_lr
+    return ParameterGroup(tuple(group_names), options, scale)
+
+
+def _option(value: Any, kind: str, option: str) -> Any:
+    if option == "betas":
+        return tuple(_number(beta, kind, option) for beta in value)
+    return value if isinstance(value, bool) else _number(value, kind, option)
+
+
+def _number(value: Any, kind: str, option: str) -> float:
+    if isinstance(value, torch.Tensor) and isinstance(value, torch._subclasses.FakeTensor):
+        raise UserError(
+            f"option {option} of optimizer {kind} is a tensor without a value",
+            notes=["with --abstract, give hyper-parameters as Python numbers"],
+        )
+    return float(value)
+
+
+def _refuse_used(optimizer: torch.optim.Optimizer, kind: str) -> None:
+    if optimizer.state:
+        raise UserError(
+            f"optimizer {kind} has already made steps",
+            notes=["the captured step starts from zero moments: give a fresh optimizer"],
+        )
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        raise UserError(f"step hooks of optimizer {kind} are not supported")
+
+
+def _type_name(value: object) -> str:
+    cls = type(value)
+    return f"{cls.__module__}.{cls.__qualname__}"
