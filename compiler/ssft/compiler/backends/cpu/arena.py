@@ -1,0 +1,74 @@
+"""Static memory planning: where each temporary of the straight-line step lives in one arena."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ssft.compiler.backends.cpu.schedule import Schedule
+
+ALIGNMENT = 64
+"""Bytes; a cache line, and the width of the widest vector register."""
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """A temporary of `bytes` bytes that is in use from call `first` to call `last`, inclusive."""
+
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class ArenaPlan:
+    """The offset of each temporary, and the size of the arena, in bytes."""
+
+    offsets: Mapping[int, int]
+    bytes: int
+
+
+def lifetimes(schedule: Schedule) -> dict[int, Lifetime]:
+    """The lifetime of each temporary that some call uses, by buffer number."""
+    found: dict[int, Lifetime] = {}
+    for position, call in enumerate(schedule.calls):
+        for operand in call.operands:
+            buffer = schedule.buffers[operand.buffer]
+            if buffer.kind == "temporary":
+                first = found[operand.buffer].first if operand.buffer in found else position
+                found[operand.buffer] = Lifetime(buffer.bytes, first, position)
+    return found
+
+
+def plan(wanted: Mapping[int, Lifetime]) -> ArenaPlan:
+    """Places buffers so that no two whose lifetimes meet overlap.
+
+    Greedy by decreasing size, each into the lowest-waste gap between the buffers already placed
+    that are alive at the same time (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep
+    Neural Net Inference"). Offsets are multiples of `ALIGNMENT`.
+    """
+    placed: list[tuple[int, int, Lifetime]] = []  # offset, end, lifetime; sorted by offset
+    offsets: dict[int, int] = {}
+    total = 0
+    for number, life in sorted(wanted.items(), key=lambda item: (-item[1].bytes, item[0])):
+        size = -(-max(life.bytes, 1) // ALIGNMENT) * ALIGNMENT
+        offset = _best_gap(placed, life, size)
+        offsets[number] = offset
+        insort(placed, (offset, offset + size, life), key=lambda entry: entry[0])
+        total = max(total, offset + size)
+    return ArenaPlan(offsets, total)
+
+
+def _best_gap(placed: list[tuple[int, int, Lifetime]], life: Lifetime, size: int) -> int:
+    """The start of the smallest gap of at least `size` bytes; behind everything if none fits."""
+    best: tuple[int, int] | None = None
+    free_from = 0
+    for offset, end, other in placed:
+        if other.first > life.last or other.last < life.first:
+            continue
+        gap = offset - free_from
+        if gap >= size and (best is None or gap < best[0]):
+            best = (gap, free_from)
+        free_from = max(free_from, end)
+    return best[1] if best else free_from

@@ -1,0 +1,20 @@
+"""What can be chosen about CPU code generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CpuOptions:
+    """Options of `compile_step`.
+
+    `gemm` names the provider of matrix products (`ssft.compiler.backends.cpu.gemm`): ``"blas"``
+    calls the BLAS inside PyTorch's libraries, ``"loops"`` emits plain loops. `opt_level` is LLVM's,
+    0 to 3. `parallel` lets large kernels use the threads of the OpenMP runtime that PyTorch loads;
+    the split is static, so results do not depend on the number of threads.
+    """
+
+    gemm: str = "blas"
+    opt_level: int = 3
+    parallel: bool = True

@@ -1,0 +1,123 @@
+"""A compiled step: machine code, the arena, and the list of calls bound to addresses."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ssft.compiler.backends.cpu.arena import ALIGNMENT, ArenaPlan
+from ssft.compiler.backends.cpu.jit import NativeCode
+from ssft.compiler.backends.cpu.schedule import Schedule
+from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """Where the time of a step went: `calls` runs of a kernel took `seconds` together."""
+
+    kernel: str
+    note: str
+    calls: int
+    seconds: float
+
+
+class CpuProgram:
+    """One training step as machine code.
+
+    `arguments` describe what `run` expects, in order; `outputs` are the results that update no
+    argument (loss, metrics, gradients), whose memory the caller passes behind the arguments.
+    Updates are written into the arguments themselves. `arena_bytes` of scratch memory belong to
+    the program; a step allocates nothing.
+    """
+
+    def __init__(
+        self, signature: StepSignature, schedule: Schedule, plan: ArenaPlan, code: NativeCode
+    ) -> None:
+        self.signature = signature
+        self.schedule = schedule
+        self.arena_bytes = plan.bytes
+        self._code = code
+        self._constants = [np.frombuffer(b.data, np.uint8) for b in schedule.buffers if b.data]
+        self._arena: np.ndarray | None = None
+        self._plan = plan
+        self._bound: tuple[int, ...] = ()
+        self._layout_cells()
+
+    @property
+    def arguments(self) -> tuple[ArgumentInfo, ...]:
+        """What the first pointers of `run` point to."""
+        return self.signature.arguments
+
+    @property
+    def outputs(self) -> tuple[ResultInfo, ...]:
+        """What the pointers behind the arguments point to."""
+        return tuple(r for r in self.signature.results if r.updates_arg is None)
+
+    def run(self, pointers: Sequence[int]) -> None:
+        """Runs one step on the memory at `pointers`: the arguments, then the outputs.
+
+        All are addresses of row-major arrays without gaps, of the shapes and types that
+        `arguments` and `outputs` say. The memory must not overlap.
+        """
+        self._bind(pointers)
+        function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self._code.run)
+        function(self._records.ctypes.data, len(self._records))
+
+    def profile(self, pointers: Sequence[int]) -> list[KernelTime]:
+        """Runs one step kernel by kernel on one thread each; the slowest kernel comes first."""
+        from time import perf_counter
+
+        self._bind(pointers)
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+        times: dict[str, list[float]] = {}
+        notes: dict[str, str] = {}
+        for call, (entry, cells, extent) in zip(
+            self.schedule.calls, self._records.tolist(), strict=True
+        ):
+            function = signature(entry)
+            start = perf_counter()
+            function(cells, 0, extent)
+            times.setdefault(call.kernel, []).append(perf_counter() - start)
+            notes[call.kernel] = call.note
+        found = [KernelTime(k, notes[k], len(v), sum(v)) for k, v in times.items()]
+        return sorted(found, key=lambda entry: -entry.seconds)
+
+    def _layout_cells(self) -> None:
+        """Lays out the operand addresses of all calls, and the records that point to them."""
+        operands = [operand for call in self.schedule.calls for operand in call.operands]
+        self._buffers = np.array([o.buffer for o in operands], np.int64)
+        self._offsets = np.array([o.offset for o in operands], np.uint64)
+        self._cells = np.zeros(len(operands), np.uint64)
+        records, position = [], 0
+        for call in self.schedule.calls:
+            kernel = self.schedule.kernels[call.kernel]
+            cells = self._cells.ctypes.data + 8 * position
+            records.append((self._code.entries[call.kernel], cells, kernel.extent))
+            position += len(call.operands)
+        self._records = np.array(records, np.uint64).reshape(-1, 3)
+
+    def _bind(self, pointers: Sequence[int]) -> None:
+        """Computes the address of every operand, if `pointers` are not those of the last run."""
+        wanted = tuple(pointers)
+        if wanted == self._bound:
+            return
+        expected = len(self.arguments) + len(self.outputs)
+        if len(wanted) != expected:
+            raise ValueError(f"the step takes {expected} pointers, not {len(wanted)}")
+        if self._arena is None:
+            self._arena = np.empty(self.arena_bytes + ALIGNMENT, np.uint8)
+        arena = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
+        bases, constants = [], iter(self._constants)
+        for number, buffer in enumerate(self.schedule.buffers):
+            if buffer.kind == "argument":
+                bases.append(wanted[buffer.number])
+            elif buffer.kind == "result":
+                bases.append(wanted[len(self.arguments) + buffer.number])
+            elif buffer.kind == "constant":
+                bases.append(next(constants).ctypes.data if buffer.data else 0)
+            else:
+                bases.append(arena + self._plan.offsets.get(number, 0))
+        np.add(np.array(bases, np.uint64)[self._buffers], self._offsets, out=self._cells)
+        self._bound = wanted

@@ -1,0 +1,69 @@
+"""``cpu-separate-destinations``: give every operation a destination of its own.
+
+CSE merges equal ``tensor.empty`` and ``linalg.fill`` operations, after which bufferization has to
+copy the shared zeros for every user but one. Cloning them per user costs nothing: the arena planner
+shares the memory, and a fill in front of a reduction or contraction becomes part of its kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ssft.compiler.analysis.step import find_step, owner
+from ssft.compiler.passes.base import Pass, PassContext
+from ssft.dialects._mlir import ir
+
+
+@dataclass(frozen=True)
+class CpuSeparateDestinationsPass(Pass):
+    """Clones the empty or filled tensor behind each destination operand; run no CSE after it."""
+
+    argument: ClassVar[str] = "cpu-separate-destinations"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rewrites the destinations of all operations in the block of ``@step``."""
+        step = find_step(module)
+        for op in list(step.regions[0].blocks[0].operations):
+            for number in _destinations(op.operation):
+                if _separate(op.operation, number):
+                    context.statistics["destinations separated"] += 1
+
+
+def _destinations(op: ir.Operation) -> range:
+    if op.name.startswith("linalg.") and op.results:
+        return range(len(op.operands) - len(op.results), len(op.operands))
+    if op.name == "tensor.insert_slice":
+        return range(1, 2)
+    if op.name == "scf.for":
+        return range(3, len(op.operands))
+    return range(0)
+
+
+def _separate(op: ir.Operation, number: int) -> bool:
+    """Clones the producer of operand `number` in front of `op` if others use it as well."""
+    producer = owner(op.operands[number])
+    if producer is None or not (producer.name == "tensor.empty" or is_fill(producer)):
+        return False
+    if len(list(producer.results[0].uses)) <= 1:
+        return False
+    clone = producer.clone(ip=ir.InsertionPoint(op))
+    op.operands[number] = clone.results[0]
+    if clone.name != "tensor.empty":
+        _separate(clone, len(clone.operands) - 1)
+    return True
+
+
+def is_fill(op: ir.Operation) -> bool:
+    """Whether `op` writes one scalar everywhere: ``linalg.fill`` or its generic forms."""
+    if op.name == "linalg.fill":
+        return True
+    if op.name != "linalg.generic" or len(op.results) > 1:
+        return False
+    block = op.regions[0].blocks[0]
+    if len(block.operations) != 1:
+        return False
+    value = block.operations[0].operation.operands[0]
+    if isinstance(value.owner, ir.Block):
+        return len(op.operands) == 2 and not isinstance(op.operands[0].type, ir.ShapedType)
+    return len(op.operands) == 1
