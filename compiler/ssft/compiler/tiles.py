@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ssft.compiler.plan_schema import Mask, Tile
+from ssft.compiler.permutation import axis_orders, dimension_order
+from ssft.compiler.plan_schema import ArgumentInfo, Mask, Permutation, Tile
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,16 @@ class PlacedTile:
         ]
 
 
+def stored_orders(
+    argument: ArgumentInfo, permutations: Mapping[str, Permutation]
+) -> list[list[int]]:
+    """Returns, per dimension of an argument, the original index that each stored position holds."""
+    if not argument.permuted:
+        return [list(range(size)) for size in argument.shape]
+    orders = axis_orders(permutations)
+    return [dimension_order(text, orders).tolist() for text in argument.permuted]
+
+
 def place(mask: Mask, orders: Sequence[Sequence[int]]) -> list[PlacedTile]:
     """Returns the disjoint tiles that `mask` covers.
 
@@ -84,7 +95,7 @@ def _tile(lists: Sequence[tuple[int, ...] | None], orders: Sequence[Sequence[int
         selectors.append(selector)
         held = None if selector is None else tuple(order[p] for p in selector.positions)
         originals.append(held)
-    return PlacedTile(tuple(selectors), Tile(*(originals + [None])[:2]))
+    return PlacedTile(tuple(selectors), Tile(*[*originals, None][:2]))
 
 
 def _selector(chosen: set[int], order: Sequence[int]) -> Selector:

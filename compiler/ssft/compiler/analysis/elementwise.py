@@ -60,7 +60,7 @@ def _is_positional(op: ir.Operation) -> bool:
 
 
 def full_reduction(op: ir.Operation | None) -> bool:
-    """Whether `op` is a one-result generic that adds all elements of its input into a 0-d tensor."""
+    """Whether `op` is a one-result generic that adds all elements of its input into a scalar."""
     if op is None or op.name != "linalg.generic" or len(op.results) != 1:
         return False
     if shape_of(op.results[0]) != [] or len(op.operands) != 2:
@@ -94,11 +94,7 @@ def zero_in_zero_out(op: ir.Operation, zero_operands: Iterable[int]) -> bool:
         if inner.name == "linalg.yield":
             return inner.operands[0] in zeros
         operands = list(inner.operands)
-        if (inner.name == "arith.mulf" and any(value in zeros for value in operands)) or (
-            inner.name in _ZERO_PRESERVING and _first_are_zero(inner, zeros)
-        ):
-            zeros.add(inner.results[0])
-        elif inner.name == "arith.divf" and operands[0] in zeros:
+        if _is_zero(inner, zeros):
             zeros.add(inner.results[0])
         elif inner.name == "arith.addf" and accumulator in operands:
             other = operands[1] if operands[0] == accumulator else operands[0]
@@ -107,11 +103,20 @@ def zero_in_zero_out(op: ir.Operation, zero_operands: Iterable[int]) -> bool:
     return False
 
 
-def _first_are_zero(inner: ir.Operation, zeros: set[ir.Value]) -> bool:
+def _is_zero(inner: ir.Operation, zeros: set[ir.Value]) -> bool:
+    operands = list(inner.operands)
+    if inner.name == "arith.mulf":
+        return any(value in zeros for value in operands)
+    if inner.name == "arith.divf":
+        return operands[0] in zeros
+    if inner.name not in _ZERO_PRESERVING:
+        return False
     if inner.name in ("math.powf", "math.fpowi"):
         exponent = owner(inner.operands[1])
-        positive = exponent is not None and exponent.name == "arith.constant" and (
-            exponent.attributes["value"].value > 0
+        positive = (
+            exponent is not None
+            and exponent.name == "arith.constant"
+            and (exponent.attributes["value"].value > 0)
         )
         return inner.operands[0] in zeros and positive
     return all(value in zeros for value in inner.operands)

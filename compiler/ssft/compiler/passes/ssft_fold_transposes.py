@@ -29,7 +29,7 @@ class FoldTransposesPass(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites every ``linalg.matmul`` and ``linalg.batch_matmul`` of ``@step``."""
         step = step_ir.find_step(module)
-        with module.context:
+        with module.context, step.location:
             for op in list(step_ir.operations(step)):
                 if op.name in _PRODUCTS:
                     context.statistics["operands folded"] += _fold_operands(op)

@@ -32,7 +32,7 @@ class FormUpdatesPass(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites ``@step``."""
         step = step_ir.find_step(module)
-        with module.context:
+        with module.context, step.location:
             for group in update_groups(step):
                 if _form(step, group):
                     context.statistics["updates formed"] += 1
@@ -128,7 +128,7 @@ class _Closure:
                 self.scalars.append(operand)
 
     def _expands(self, producer: ir.Operation | None) -> bool:
-        """Whether a full-size value is computed here, element by element, from scalars and peers."""
+        """Whether a full-size value is computed element by element from scalars and peers."""
         if producer is None or not is_elementwise(producer):
             return False
         maps = indexing_maps(producer)
@@ -183,7 +183,7 @@ def _one_element(value: ir.Value) -> bool:
 
 
 def _splat(producer: ir.Operation | None) -> ir.Attribute | None:
-    """Returns the element of a constant or filled tensor, as an attribute; None for anything else."""
+    """Returns the element of a constant or filled tensor, as an attribute, or None."""
     if producer is None:
         return None
     if producer.name == "linalg.fill":

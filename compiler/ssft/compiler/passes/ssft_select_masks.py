@@ -8,9 +8,10 @@ from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from ssft.compiler.analysis import step as step_ir
-from ssft.compiler.analysis.axes import analyze_axes
-from ssft.compiler.analysis.linears import OUTPUT, dimension_uses
+from ssft.compiler.analysis.axes import Axis, DimensionLayout, analyze_axes
+from ssft.compiler.analysis.linears import INPUT, OUTPUT, dimension_uses
 from ssft.compiler.analysis.phases import forward_operations
+from ssft.compiler.analysis.reductions import normalised_axes
 from ssft.compiler.analysis.updates import update_groups
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.passes.base import Pass, PassContext
@@ -132,16 +133,17 @@ def _parameters(step: ir.Operation) -> list[Parameter]:
         for dim in range(len(uses[group.argument]))
     }
     names = {group.argument: group.name for group in groups}
-    producers: dict[str, set[str]] = {}
+    channels = _Channels()
     for (argument, dim), layout in layouts.items():
-        if OUTPUT in uses[argument][dim]:
-            for axis in _axis_names(layout):
-                producers.setdefault(axis, set()).add(names[argument])
+        for _, axis in layout.axes():
+            for use in uses[argument][dim]:
+                channels.users.setdefault((axis.id, use), set()).add(names[argument])
+    tied = normalised_axes(axes, forward)
     return [
         Parameter(
             group.name,
             tuple(
-                _dimension(layouts[group.argument, dim], use, producers)
+                _dimension(layouts[group.argument, dim], use, channels, tied)
                 for dim, use in enumerate(uses[group.argument])
             ),
         )
@@ -149,15 +151,35 @@ def _parameters(step: ir.Operation) -> list[Parameter]:
     ]
 
 
-def _axis_names(layout) -> list[str]:
-    return [factor.name for segment in layout.segments for factor in segment]
+@dataclass
+class _Channels:
+    """Which parameters have an axis (by id) as input or output channels."""
+
+    users: dict[tuple[int, str], set[str]] = field(default_factory=dict)
+
+    def of(self, layout: DimensionLayout, use: str) -> list[set[str]]:
+        return [self.users.get((axis.id, use), set()) for _, axis in layout.axes()]
 
 
-def _dimension(layout, uses: frozenset[str], producers: Mapping[str, set[str]]) -> Dimension:
+def _dimension(
+    layout: DimensionLayout, uses: frozenset[str], channels: _Channels, tied: frozenset[int]
+) -> Dimension:
+    producers = channels.of(layout, OUTPUT)
     segments = tuple(
-        tuple(Factor(axis.name, axis.size, axis.is_free) for axis in segment)
+        tuple(_factor(factor, tied) for factor in segment) or (Factor("", 1, False),)
         for segment in layout.segments
     )
-    names = _axis_names(layout)
-    produced = set.intersection(*(producers.get(n, set()) for n in names)) if names else set()
-    return Dimension(layout.size, segments, uses, frozenset(produced))
+    return Dimension(
+        layout.size,
+        segments,
+        uses,
+        produced_by=frozenset().union(*producers) if all(producers) else frozenset(),
+        consumed_by=frozenset().union(*channels.of(layout, INPUT)),
+    )
+
+
+def _factor(factor: Axis | DimensionLayout, tied: frozenset[int]) -> Factor:
+    if isinstance(factor, Axis):
+        return Factor(factor.name, factor.size, factor.is_free and factor.id not in tied)
+    # A sum inside a product has no permutation of its own; its parts are permuted elsewhere.
+    return Factor(str(factor), factor.size, False)

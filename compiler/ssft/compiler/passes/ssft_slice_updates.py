@@ -16,14 +16,13 @@ from typing import ClassVar
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.passes.base import Pass, PassContext
-from ssft.compiler.permutation import Layout, dimension_order
 from ssft.compiler.plan_attributes import tile_attribute
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
 from ssft.compiler.rewriting.gradient_readers import find_readers, sum_over_tiles
 from ssft.compiler.rewriting.gradients import GradientSlicer
 from ssft.compiler.rewriting.signature import Argument, Result, rebuild
 from ssft.compiler.rewriting.slices import put, take, tensor_type
-from ssft.compiler.tiles import PlacedTile, place
+from ssft.compiler.tiles import PlacedTile, place, stored_orders
 from ssft.dialects._mlir import ir
 
 
@@ -40,7 +39,7 @@ class SliceUpdatesPass(Pass):
         """Rewrites ``@step`` and its signature."""
         step = step_ir.find_step(module)
         signature = read_signature(module)
-        with module.context:
+        with module.context, step.location:
             rewriter = _Rewriter(step, signature, context)
             for result in signature.results:
                 if result.updates_arg is None:
@@ -124,12 +123,7 @@ class _Rewriter:
 
     def _tiles(self, weight: ArgumentInfo) -> list[PlacedTile]:
         assert weight.mask is not None
-        layouts = weight.permuted or tuple(str(size) for size in weight.shape)
-        orders = [
-            [int(i) for i in dimension_order(Layout.parse(text), self.signature.permutations)]
-            for text in layouts
-        ]
-        return place(weight.mask, orders)
+        return place(weight.mask, stored_orders(weight, self.signature.permutations))
 
     def _mask_readers(
         self, weight: ArgumentInfo, update: ir.Operation, tiles: Sequence[PlacedTile]
@@ -166,7 +160,10 @@ class _Rewriter:
                 "ssft.update",
                 results=[value.type for value in operands[: 1 + len(states)]],
                 operands=operands,
-                attributes={"operandSegmentSizes": update.attributes["operandSegmentSizes"]},
+                attributes={
+                    "operandSegmentSizes": update.attributes["operandSegmentSizes"],
+                    "ssft.tile": tile_attribute(tile.original),
+                },
                 regions=1,
             )
             _copy_region(update, new)

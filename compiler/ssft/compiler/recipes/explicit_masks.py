@@ -52,7 +52,9 @@ def check_in_range(name: str, mask: Mask, shape: tuple[int, ...]) -> None:
             f"mask of '{name}' has columns, but the parameter has {len(shape)} dimension(s)",
             notes=["mask its rows, or train it entirely"],
         )
-    for what, indices, size in zip(("row", "column"), (mask.rows, mask.columns), shape, strict=False):
+    for what, indices, size in zip(
+        ("row", "column"), (mask.rows, mask.columns), shape, strict=False
+    ):
         outside = [index for index in indices or () if not 0 <= index < size]
         if outside:
             raise UserError(

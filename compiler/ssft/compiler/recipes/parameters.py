@@ -15,7 +15,7 @@ from ssft.compiler.plan_schema import Mask
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor of a dimension: the axis it is, its size, and whether that axis may be permuted."""
+    """One factor of a dimension: its axis, its size, and whether that axis may be permuted."""
 
     axis: str
     size: int
@@ -26,19 +26,16 @@ class Factor:
 class Dimension:
     """A dimension of a parameter: a concatenation of segments, each a product of factors.
 
-    `uses` says what the forward pass does with it (``"input"``, ``"output"``); `shared_with` names
-    the parameters that have the same axes as an *output* dimension.
+    `uses` says what the forward pass does with it (``"input"``, ``"output"``). `produced_by` names
+    the parameters that produce its axes as output channels (empty if one axis has no producer),
+    `consumed_by` those that contract one of its axes.
     """
 
     size: int
     segments: tuple[tuple[Factor, ...], ...]
     uses: frozenset[str] = frozenset()
     produced_by: frozenset[str] = frozenset()
-
-    @property
-    def is_permutable(self) -> bool:
-        """Whether every factor is a free axis, so that chosen units can be made contiguous."""
-        return all(factor.free for segment in self.segments for factor in segment)
+    consumed_by: frozenset[str] = frozenset()
 
     @property
     def key(self) -> tuple[tuple[tuple[str, int], ...], ...]:

@@ -60,6 +60,10 @@ class Recipe(BaseModel):
                 exit_code=1 if where else 2,
             ) from None
 
+    def changed(self, options: dict[str, Any]) -> Recipe:
+        """Returns the recipe with some keys replaced."""
+        return Recipe.parse(self.model_dump() | options)
+
     @classmethod
     def from_file(cls, path: str | Path) -> Recipe:
         """Reads a TOML file with the recipe's keys at top level."""

@@ -31,9 +31,7 @@ def find_readers(gradients: Sequence[ir.Value], update: ir.Operation) -> Gradien
     """
     masked = set(gradients)
     while True:
-        readers = {
-            use.owner.operation for value in masked for use in value.uses
-        } - {update}
+        readers = {use.owner.operation for value in masked for use in value.uses} - {update}
         grown = {
             reader.results[0]
             for reader in readers

@@ -1,4 +1,4 @@
-"""Slices of gradients, computed as slices: the dense gradient is never formed where it need not be."""
+"""Slices of gradients, computed as slices wherever the operation allows it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class GradientSlicer:
             if producer.name == "ssft.scatter_add" and selectors[0] is None:
                 with ir.InsertionPoint(producer):
                     return _scatter_add(producer, selectors)
-            with _after(producer):
+            with ir.InsertionPoint.after(producer):
                 return take(value, selectors)
 
     def clone_elementwise(self, op: ir.Operation, selectors: Selectors) -> ir.Value:
@@ -77,7 +77,9 @@ class GradientSlicer:
                 copy = op.clone()
             for number, operand in enumerate(operands):
                 copy.operands[number] = operand
-            copy.results[0].set_type(tensor_type(step_ir.shape_of(operands[-1]) or [], operands[-1]))
+            copy.results[0].set_type(
+                tensor_type(step_ir.shape_of(operands[-1]) or [], operands[-1])
+            )
         return copy.results[0]
 
     @staticmethod
@@ -138,13 +140,3 @@ def _scatter_add(op: ir.Operation, selectors: Selectors) -> ir.Value:
         operands=parts,
         attributes={"dim": step_ir.i64(dim)},
     ).result
-
-
-def _after(op: ir.Operation) -> ir.InsertionPoint:
-    """Returns the insertion point right behind `op`."""
-    following = False
-    for other in op.block.operations:
-        if following:
-            return ir.InsertionPoint(other)
-        following = other.operation == op
-    raise ValueError("the terminator has no successor")

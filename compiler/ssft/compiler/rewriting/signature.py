@@ -60,7 +60,9 @@ def rebuild(step: ir.Operation, arguments: Sequence[Argument], results: Sequence
 
 
 def _renumbered(result: Result, numbers: Mapping[ir.Value, int]) -> dict[str, ir.Attribute]:
-    attributes = {key: value for key, value in result.attributes.items() if key != "ssft.updates_arg"}
+    attributes = {
+        key: value for key, value in result.attributes.items() if key != "ssft.updates_arg"
+    }
     if result.updates is not None:
         attributes["ssft.updates_arg"] = step_ir.i64(numbers[result.updates])
     return attributes

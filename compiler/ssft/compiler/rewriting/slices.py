@@ -23,7 +23,9 @@ def _dense_i64(values: Sequence[int]) -> ir.Attribute:
     return ir.DenseI64ArrayAttr.get(list(values))
 
 
-def _slice_attributes(offsets: Sequence[int], sizes: Sequence[int], segments: Sequence[int]) -> dict:
+def _slice_attributes(
+    offsets: Sequence[int], sizes: Sequence[int], segments: Sequence[int]
+) -> dict:
     return {
         "static_offsets": _dense_i64(offsets),
         "static_sizes": _dense_i64(sizes),
@@ -89,7 +91,7 @@ def scatter(dest: ir.Value, dim: int, positions: Sequence[int], part: ir.Value) 
 def take(source: ir.Value, selectors: Sequence[Selector]) -> ir.Value:
     """Builds the slice of `source` that `selectors` (one per dimension) name.
 
-    What is alike everywhere (``tensor.empty``, ``linalg.fill``) is made at the slice's size instead.
+    What is alike everywhere (``tensor.empty``, ``linalg.fill``) is made at the slice's size.
     """
     if all(selector is None for selector in selectors):
         return source

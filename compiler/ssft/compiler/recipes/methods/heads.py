@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ssft.compiler.recipes.methods import s2ft
 from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.methods import s2ft
 from ssft.compiler.recipes.parameters import Draw, Parameter
 
 

@@ -1,9 +1,9 @@
 """``s2ft``: input channels of matrices whose input axis is internal (S2FT, arXiv 2412.06289, 3.2).
 
-An axis is internal if another matrix produces it and it may be permuted: the channels between an
-FFN's up and down projection, the heads between attention's value and output projection. Chosen by
-head where the axis is heads x head size. Because the axis is free, co-permutation makes the chosen
-columns one contiguous slice.
+An axis is internal if other matrices produce it and only this one consumes it: the channels
+between an FFN's up and down projection, the heads between attention's value and output projection.
+Chosen by head where the axis is heads x head size. Where the axis is free, co-permutation makes the
+chosen columns one contiguous slice.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
         if dim is None:
             continue
         dimension = parameter.dimensions[dim]
-        if dimension.is_permutable and dimension.produced_by - {parameter.name}:
+        others = dimension.produced_by - {parameter.name}
+        if others and dimension.consumed_by == {parameter.name}:
             masks[parameter.name] = mask_dimension(dim, draw.units(dimension))
     return masks

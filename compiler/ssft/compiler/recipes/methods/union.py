@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ssft.compiler.recipes.methods import block
 from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.methods import block
 from ssft.compiler.recipes.parameters import Draw, Parameter
 
 
 def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
     """Chooses ``draw.ratio`` of the rows and of the columns; an element trains if either does."""
     return {
-        name: replace(mask, combine="union") for name, mask in block.choose(parameters, draw).items()
+        name: replace(mask, combine="union")
+        for name, mask in block.choose(parameters, draw).items()
     }

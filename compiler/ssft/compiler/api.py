@@ -1,0 +1,66 @@
+"""The compiler as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssft.compiler.driver import Options, compile_captured
+from ssft.compiler.plan import Plan
+from ssft.compiler.recipes import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+
+def compile(
+    model: torch.nn.Module,
+    batch: Mapping[str, Any],
+    *,
+    loss: Callable[..., Any] | None = None,
+    optimizer: Any = None,
+    recipe: Recipe | str = "full",
+    max_grad_norm: float | None = None,
+    gradients: bool = False,
+) -> Plan:
+    """Compiles one training step of `model` on batches like `batch`.
+
+    Args:
+        model: in the mode (train or eval) in which it is to be trained.
+        batch: example tensors by the names of the model's arguments; their shapes are compiled in.
+        loss: ``loss(outputs, batch)`` returning a scalar; default ``outputs.loss``.
+        optimizer: a ``torch.optim`` AdamW, Adam or SGD over the model's parameters, or a function
+            from parameters to one; default AdamW with learning rate 2e-4 and no weight decay.
+        recipe: which parts train; a name stands for that method with its defaults.
+        max_grad_norm: clip the gradient of what trains to this 2-norm.
+        gradients: make the step return gradients, too.
+
+    Raises:
+        UserError: the model cannot be captured or the recipe does not fit it.
+    """
+    from ssft.compiler.frontend import capture
+
+    if isinstance(recipe, str):
+        recipe = Recipe.parse({"method": recipe})
+    captured = capture(model, batch, loss=loss, optimizer=optimizer, max_grad_norm=max_grad_norm)
+    return compile_captured(captured, recipe, Options(gradients=gradients))
+
+
+def compile_file(
+    path: str | Path,
+    recipe: Recipe,
+    *,
+    abstract: bool = False,
+    max_grad_norm: float | None = None,
+    options: Options | None = None,
+) -> Plan:
+    """Compiles the step that a model file defines; see docs/model-files.md for its contract."""
+    from ssft.compiler.frontend import capture_file, load_model_file
+
+    options = options or Options()
+    options.progress("running the model file")
+    definition = load_model_file(path)
+    options.progress("capturing the training step")
+    captured = capture_file(definition, abstract=abstract, max_grad_norm=max_grad_norm)
+    return compile_captured(captured, recipe, options, abstract=abstract)

@@ -1,0 +1,135 @@
+"""The stage loop: from a model to a plan, keeping what each stage produced."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssft.compiler.analysis.step import find_step
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.pipelines.named import RECOGNISE, specialise
+from ssft.compiler.pipelines.run import run_pipeline
+from ssft.compiler.plan import FORMAT_VERSION, Plan
+from ssft.compiler.recipes import Recipe
+from ssft.compiler.report import step_cost
+from ssft.compiler.weights import Array
+from ssft.dialects import new_context
+from ssft.dialects._mlir import ir
+
+if TYPE_CHECKING:
+    from ssft.compiler.frontend import CapturedStep
+
+STAGES = ("torch", "linalg", "ssft", "llvm")
+"""In the order in which they are produced; a plan is stage ``ssft``."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a compilation may be told, apart from the recipe.
+
+    `gradients` makes the step return gradients; `keep_stages` keeps the text of every stage;
+    `reproducers` is the directory for reproducers of failed passes; `progress` is called with a
+    short description when a stage begins.
+    """
+
+    gradients: bool = False
+    keep_stages: bool = False
+    reproducers: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+    progress: Callable[[str], None] = lambda stage: None
+
+
+def compile_captured(
+    captured: CapturedStep, recipe: Recipe, options: Options, *, abstract: bool = False
+) -> Plan:
+    """Compiles a captured step to a plan. The captured module is rewritten in place."""
+    weights = None
+    if not abstract:
+        from ssft.compiler.frontend.arrays import to_arrays
+
+        weights = to_arrays(captured.weights)
+    stages = {"torch": captured.torch_module_text} if options.keep_stages else {}
+    return compile_module(captured.context, captured.module, weights, recipe, options, stages)
+
+
+def compile_module(
+    context: ir.Context,
+    module: ir.Module,
+    weights: Mapping[str, Array] | None,
+    recipe: Recipe,
+    options: Options,
+    stages: dict[str, str] | None = None,
+) -> Plan:
+    """Compiles a module at stage ``linalg`` to a plan, in place."""
+    kept = dict(stages or {})
+    if options.keep_stages:
+        kept["linalg"] = _text(module)
+    options.progress("recognising weight updates")
+    remarks = _run(module, RECOGNISE, options)
+    with context:
+        dense = step_cost(find_step(module.operation))
+    options.progress(f"applying recipe {recipe.method}")
+    remarks += _run(module, specialise(recipe, gradients=options.gradients), options)
+    _describe(context, module, recipe)
+    if options.keep_stages:
+        kept["ssft"] = _text(module)
+    return Plan(context, module, weights, remarks, dense, kept)
+
+
+def parse_module(path: str | Path) -> tuple[ir.Context, ir.Module]:
+    """Parses an MLIR file; a `UserError` says where it is malformed."""
+    context = new_context()
+    try:
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"cannot read '{path}': {getattr(error, 'strerror', None) or error}"
+        ) from None
+    with context:
+        try:
+            operation = ir.Operation.parse(text, source_name=str(path))
+        except ir.MLIRError as error:
+            first = error.error_diagnostics[0] if error.error_diagnostics else None
+            message = first.message if first else "is no MLIR module"
+            raise UserError(
+                f"{message} ({first.location})" if first else message, str(path)
+            ) from None
+    if operation.operation.name != "builtin.module":
+        raise UserError("the file holds no builtin.module", str(path))
+    return context, _as_module(operation)
+
+
+def is_plan(module: ir.Module) -> bool:
+    """Whether `module` went through the compiler already."""
+    return "ssft.version" in module.operation.attributes
+
+
+def to_llvm(plan_text: str) -> str:
+    """Returns the LLVM-dialect text that the CPU backend makes of a plan."""
+    from ssft.compiler.backends.cpu import lower_to_llvm
+
+    return lower_to_llvm(plan_text)
+
+
+def _as_module(operation: Any) -> ir.Module:
+    module = operation if isinstance(operation, ir.Module) else operation.opview
+    return module
+
+
+def _run(module: ir.Module, pipeline: Any, options: Options) -> list[str]:
+    result = run_pipeline(module, pipeline, reproducer=options.reproducers)
+    return [remark.message for remark in result.remarks]
+
+
+def _describe(context: ir.Context, module: ir.Module, recipe: Recipe) -> None:
+    with context:
+        attributes = module.operation.attributes
+        integer = ir.IntegerType.get_signless(64)
+        attributes["ssft.version"] = ir.IntegerAttr.get(integer, FORMAT_VERSION)
+        attributes["ssft.method"] = ir.StringAttr.get(recipe.method)
+
+
+def _text(module: ir.Module) -> str:
+    return module.operation.get_asm(enable_debug_info=True) + "\n"

@@ -1,0 +1,60 @@
+"""Output files are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ssft.compiler.diagnostics import UserError
+
+
+@contextlib.contextmanager
+def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path beside `path` that replaces it if the block succeeds.
+
+    On any failure, a full disk for one, the temporary file is removed and what `path` held before
+    is untouched; an `OSError` becomes a `UserError`.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(_default_mode())
+        temporary.replace(target)
+        temporary = None
+    except OSError as error:
+        raise UserError(
+            f"cannot write '{target}': {error.strerror or error}",
+            notes=["nothing was written; what the file held before is still there"],
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    with atomic_output(path) as temporary:
+        temporary.write_text(text)
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _default_mode() -> int:
+    # mkstemp makes private files; an output file has the permissions that the user's umask says.
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -1,0 +1,64 @@
+"""``ssft-expose-gradients``: make the step return the gradient of everything that trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ssft.compiler.analysis import step as step_ir
+from ssft.compiler.analysis.cost import gradients
+from ssft.compiler.passes.base import Pass, PassContext
+from ssft.dialects._mlir import ir
+
+_PARTS = frozenset({"tensor.extract_slice", "ssft.gather", "ssft.scatter", "tensor.insert_slice"})
+
+
+@dataclass(frozen=True)
+class ExposeGradientsPass(Pass):
+    """Adds one result with role ``gradient`` per gradient operand of each ``ssft.update``.
+
+    The gradients are those before clipping. A masked parameter has one per tile, with the tile's
+    ``ssft.tile``; a tied parameter whose gradient is a sum of several has one per addend.
+    """
+
+    argument: ClassVar[str] = "ssft-expose-gradients"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Appends results to ``@step``."""
+        step = step_ir.find_step(module)
+        with module.context, step.location:
+            arguments = step_ir.argument_attributes(step)
+            results = step_ir.result_attributes(step)
+            terminator = step_ir.terminator(step)
+            values = list(terminator.operands)
+            for op in step_ir.operations(step):
+                if op.name != "ssft.update":
+                    continue
+                weight = arguments[_parameter(op.operands[0])]
+                tile = op.attributes.get("ssft.tile")
+                for gradient in gradients(op):
+                    values.append(gradient)
+                    results.append(
+                        {
+                            "ssft.role": ir.StringAttr.get("gradient"),
+                            "ssft.name": weight["ssft.name"],
+                        }
+                        | ({"ssft.tile": tile} if tile else {})
+                        | {k: weight[k] for k in ("ssft.permuted",) if k in weight and not tile}
+                    )
+                    context.statistics["gradients exposed"] += 1
+            with ir.InsertionPoint(terminator), terminator.location:
+                ir.Operation.create("func.return", operands=values)
+            terminator.erase()
+            step_ir.set_signature(step, arguments, results)
+
+
+def _parameter(value: ir.Value) -> int:
+    """Returns the number of the argument that a weight operand is (a part of)."""
+    producer = step_ir.owner(value)
+    while producer is not None:
+        if producer.name not in _PARTS:
+            raise ValueError(f"the weight of an update comes from '{producer.name}'")
+        value = producer.operands[1 if producer.name == "tensor.insert_slice" else 0]
+        producer = step_ir.owner(value)
+    return value.arg_number

@@ -1,0 +1,200 @@
+"""``ssftc``: compile a PyTorch model file to a training plan."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.driver import STAGES, Options, compile_module, is_plan, parse_module, to_llvm
+from ssft.compiler.files import write_text
+from ssft.compiler.plan import Plan
+from ssft.compiler.plan_schema import read_signature
+from ssft.compiler.recipes import Recipe
+from ssft.compiler.recipes.registry import method_names
+from ssft.compiler.tools.console import Progress, print_error, report_tables
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the tool; returns 0, 1 for a diagnosed failure, 2 for a bad command line."""
+    faulthandler.enable()
+    parsed = _parser().parse_args(arguments)
+    try:
+        _run(parsed)
+    except UserError as error:
+        print_error(error, "ssftc")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        traceback.print_exc()
+        print("ssftc: internal error: please report it with the model file", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ssftc",
+        description="Compile a PyTorch model file to a structured-sparse training plan.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "input", help="model file (.py), or a module of stage linalg or ssft (.mlir)"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan (or --emit) here")
+    recipe = parser.add_argument_group("what trains")
+    recipe.add_argument(
+        "--recipe",
+        default="full",
+        metavar="NAME|FILE.toml",
+        help=f"method ({', '.join(method_names())}) or recipe file (default: full)",
+    )
+    recipe.add_argument("--ratio", type=float, help="share of the units of an axis (default 0.05)")
+    recipe.add_argument("--seed", type=int, help="seed of random choices (default 0)")
+    recipe.add_argument(
+        "--train", action="append", metavar="PATTERN", help="train these parameters entirely"
+    )
+    recipe.add_argument(
+        "--freeze", action="append", metavar="PATTERN", help="never train these parameters"
+    )
+    recipe.add_argument(
+        "--mask",
+        action="append",
+        metavar="MASK",
+        help="explicit mask, e.g. 'fc1.weight:rows=0-3+9:columns=4'",
+    )
+    step = parser.add_argument_group("the step")
+    step.add_argument("--max-grad-norm", type=float, metavar="NORM", help="clip the gradient norm")
+    step.add_argument("--gradients", action="store_true", help="make the step return gradients")
+    step.add_argument(
+        "--abstract", action="store_true", help="no weights: plan models that fit no memory"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--emit", choices=STAGES, default="ssft", help="stop after this stage")
+    output.add_argument("--dump-stages", metavar="DIR", help="write every stage's module here")
+    output.add_argument(
+        "--report", metavar="FILE", help="write the cost report as JSON ('-': stdout)"
+    )
+    output.add_argument("-v", "--verbose", action="store_true", help="progress and a summary")
+    output.add_argument("--version", action="version", version=_versions())
+    return parser
+
+
+def _versions() -> str:
+    packages = ("ssft", "torch-mlir", "torch")
+    return ", ".join(f"{package} {_version(package)}" for package in packages)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _recipe(parsed: argparse.Namespace) -> Recipe:
+    options = {
+        key: value
+        for key, value in {
+            "ratio": parsed.ratio,
+            "seed": parsed.seed,
+            "train": parsed.train,
+            "freeze": parsed.freeze,
+            "masks": parsed.mask,
+        }.items()
+        if value is not None
+    }
+    if parsed.recipe.endswith(".toml"):
+        return Recipe.from_file(parsed.recipe).changed(options)
+    return Recipe.parse({"method": parsed.recipe, **options})
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    recipe = _recipe(parsed)
+    if parsed.output is None and parsed.emit == "ssft" and not parsed.report:
+        raise UserError("no output file given", notes=["add -o plan.mlir"], exit_code=2)
+    with Progress(parsed.verbose) as progress:
+        options = Options(
+            gradients=parsed.gradients,
+            keep_stages=bool(parsed.dump_stages) or parsed.emit in ("torch", "linalg"),
+            progress=progress.stage,
+        )
+        plan = _compile(parsed, recipe, options)
+        _write(parsed, plan, progress)
+    if parsed.verbose:
+        report_tables(plan.report())
+
+
+def _compile(parsed: argparse.Namespace, recipe: Recipe, options: Options) -> Plan:
+    if not parsed.input.endswith(".mlir"):
+        from ssft.compiler.api import compile_file
+
+        return compile_file(
+            parsed.input,
+            recipe,
+            abstract=parsed.abstract,
+            max_grad_norm=parsed.max_grad_norm,
+            options=options,
+        )
+    context, module = parse_module(parsed.input)
+    read_signature(module)
+    if is_plan(module):
+        return Plan(context, module, None)
+    return compile_module(context, module, None, recipe, options)
+
+
+def _write(parsed: argparse.Namespace, plan: Plan, progress: Progress) -> None:
+    if parsed.dump_stages:
+        _dump(Path(parsed.dump_stages), plan, progress)
+    if parsed.emit != "ssft":
+        _emit(parsed, plan, progress)
+    elif parsed.output == "-":
+        sys.stdout.write(plan.text(locations=False))
+    elif parsed.output:
+        progress.stage("writing the plan")
+        plan.save(parsed.output)
+    if parsed.report:
+        text = json.dumps(plan.report(), indent=1) + "\n"
+        if parsed.report == "-":
+            sys.stdout.write(text)
+        else:
+            write_text(parsed.report, text)
+
+
+def _emit(parsed: argparse.Namespace, plan: Plan, progress: Progress) -> None:
+    if parsed.emit == "llvm":
+        progress.stage("lowering to LLVM")
+        text = to_llvm(plan.text())
+    elif parsed.emit in plan.stages:
+        text = plan.stages[parsed.emit]
+    else:
+        raise UserError(
+            f"stage '{parsed.emit}' comes before the stage of '{parsed.input}'", exit_code=2
+        )
+    if parsed.output in (None, "-"):
+        sys.stdout.write(text)
+    else:
+        write_text(parsed.output, text)
+
+
+def _dump(directory: Path, plan: Plan, progress: Progress) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make directory '{directory}': {error.strerror}") from None
+    progress.stage("lowering to LLVM")
+    stages = plan.stages | {"llvm": to_llvm(plan.text())}
+    for number, stage in enumerate(STAGES):
+        if stage in stages:
+            write_text(directory / f"{number:02}_{stage}.mlir", stages[stage])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
