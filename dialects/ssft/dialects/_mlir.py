@@ -35,6 +35,7 @@ __all__ = [
     "fx_importer",
     "ir",
     "linalg_indexing_maps",
+    "load_irdl",
     "preload_linalg",
     "register_torch_dialect",
     "rewrite",
@@ -65,6 +66,13 @@ def preload_linalg() -> None:
         import torch_mlir.dialects.linalg  # noqa: F401
     finally:
         del sys.modules["numpy"]
+
+
+def load_irdl(module: ir.Operation) -> None:
+    """Loads the dialects that a module of ``irdl.dialect`` operations defines."""
+    from torch_mlir.dialects import irdl
+
+    irdl.load_dialects(ir.Module.parse(str(module), context=module.context))
 
 
 def register_torch_dialect(context: ir.Context) -> None:

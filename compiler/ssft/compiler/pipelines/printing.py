@@ -75,10 +75,10 @@ def steps_with_printing(elements: Sequence[Pass | str], printing: IRPrinting | N
     for element in elements:
         for part in _atoms(element):
             name = part.argument if isinstance(part, Pass) else _innermost(part)
-            if name in printing.before:
+            if name in printing.before and not printing.before_all:
                 steps.append(printing.printer("Before", name))
             steps.append(part)
-            if name in printing.after:
+            if name in printing.after and not printing.after_all:
                 steps.append(printing.printer("After", name))
     return steps
 

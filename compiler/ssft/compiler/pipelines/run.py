@@ -78,6 +78,7 @@ def run_pipeline(
     timing: bool = False,
     statistics: bool = False,
     reproducer: Path | None = None,
+    file_name: str = "<unknown>",
 ) -> PipelineResult:
     """Runs `pipeline` on `module` in place.
 
@@ -86,14 +87,15 @@ def run_pipeline(
     `statistics` make MLIR print its reports to stderr.
 
     `reproducer` is a file, or a directory in which to make one. It is written before the first
-    pass, so that it is there even if the process dies, and removed if all goes well.
+    pass, so that it is there even if the process dies, and removed if all goes well. `file_name`
+    stands in diagnostics for locations without one.
 
     Raises `PassFailure` if a pass fails or reports an error, `UserError` for a pipeline that makes
     no sense. Any other exception is a bug of a pass; it carries the pass's name as a note.
     """
     op = module.operation
     pipeline = as_pipeline(pipeline)
-    with DiagnosticCollector(op.context) as collector:
+    with DiagnosticCollector(op.context, file_name) as collector:
         execution = _Execution(collector)
         path = None
         if reproducer is not None:

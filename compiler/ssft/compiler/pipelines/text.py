@@ -122,6 +122,24 @@ def print_element(element: Element) -> str:
     return element.argument + ("{" + " ".join(options) + "}" if options else "")
 
 
+def print_expanded(pipeline: Pipeline) -> str:
+    """Returns the pipeline with every option of every pass (``--dump-pass-pipeline``)."""
+    parts = []
+    for element in pipeline.elements:
+        if isinstance(element, str):
+            with _scratch_context():
+                expanded = str(PassManager.parse(f"{pipeline.anchor}({element})"))
+            parts.append(expanded[len(pipeline.anchor) + 1 : -1])
+        else:
+            options = " ".join(
+                f"{option_name(field.name)}={_print_value(getattr(element, field.name))}"
+                for field in dataclasses.fields(element)
+            )
+            parts.append(element.argument + (f"{{{options}}}" if options else ""))
+    listing = ",\n".join(f"  {part}" for part in parts)
+    return f"Pass Manager with {len(parts)} passes:\n{pipeline.anchor}(\n{listing}\n)"
+
+
 def _print_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
