@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+
 from ssft.compiler.pipelines.run import run_pipeline
 from ssft.dialects import new_context
 from ssft.dialects._mlir import execution_engine, ir

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from ssft.dialects._mlir import ir
 from ssft.dialects.scalar import rounded
 

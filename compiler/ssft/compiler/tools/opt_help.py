@@ -43,9 +43,8 @@ def list_passes() -> str:
 def show_dialects() -> str:
     """Returns the names of all dialects that can be read."""
     context = new_context()
-    with DiagnosticCollector(context) as collector:
-        with contextlib.suppress(ir.MLIRError):
-            ir.Module.parse("no_such_dialect.op", context=context)
+    with DiagnosticCollector(context) as collector, contextlib.suppress(ir.MLIRError):
+        ir.Module.parse("no_such_dialect.op", context=context)
     text = "".join(note.message for error in collector.errors for note in error.notes)
     listing = text.replace(" (*)", "").removeprefix("Available dialects: ")
     names = re.match(r"[\w, ]+", listing).group().replace(" ", "").split(",")

@@ -85,6 +85,7 @@ class WeightGradOp(Operation, dialect=Ssft, name="weight_grad", traits=[ext.Pure
     def reference(self, lhs: "np.ndarray", rhs: "np.ndarray") -> "tuple[np.ndarray]":
         """The result, computed by NumPy in the result's element type."""
         import numpy as np
+
         from ssft.dialects.scalar import numpy_dtype, rounded
 
         element_type = self.result.type.element_type
