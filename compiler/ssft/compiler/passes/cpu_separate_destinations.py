@@ -22,16 +22,23 @@ class CpuSeparateDestinationsPass(Pass):
     argument: ClassVar[str] = "cpu-separate-destinations"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Rewrites the destinations of all operations in the block of ``@step``."""
-        step = find_step(module)
-        for op in list(step.regions[0].blocks[0].operations):
-            for number in _destinations(op.operation):
-                if _separate(op.operation, number):
+        """Rewrites the destinations of all operations in ``@step``, also those in loops."""
+        found: list[ir.Operation] = []
+
+        def collect(op: ir.Operation) -> ir.WalkResult:
+            if _destinations(op):
+                found.append(op)
+            return ir.WalkResult.ADVANCE
+
+        find_step(module).walk(collect)
+        for op in found:
+            for number in _destinations(op):
+                if _separate(op, number):
                     context.statistics["destinations separated"] += 1
 
 
 def _destinations(op: ir.Operation) -> range:
-    if op.name.startswith("linalg.") and op.results:
+    if op.name.startswith("linalg.") and op.results and len(op.regions):
         return range(len(op.operands) - len(op.results), len(op.operands))
     if op.name == "tensor.insert_slice":
         return range(1, 2)
@@ -45,7 +52,7 @@ def _separate(op: ir.Operation, number: int) -> bool:
     producer = owner(op.operands[number])
     if producer is None or not (producer.name == "tensor.empty" or is_fill(producer)):
         return False
-    if len(list(producer.results[0].uses)) <= 1:
+    if len(list(producer.results[0].uses)) <= 1 and producer.block == op.block:
         return False
     clone = producer.clone(ip=ir.InsertionPoint(op))
     op.operands[number] = clone.results[0]

@@ -12,7 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ssft.compiler.analysis.contractions import indexing_maps
+from ssft.compiler.analysis.elementwise import is_elementwise
 from ssft.compiler.analysis.step import owner, terminator
+from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.plan_schema import find_step, read_signature
 from ssft.dialects._mlir import ir
@@ -43,6 +46,7 @@ class CpuWriteInPlacePass(Pass):
                 if result.updates_arg is not None:
                     target = block.arguments[result.updates_arg]
                     context.statistics[_tie(end, result.index, target)] += 1
+            context.statistics["slices updated in place"] += _update_slices(step)
             _mark(step, {r.updates_arg for r in signature.results})
 
 
@@ -58,7 +62,7 @@ def _tie(end: ir.Operation, number: int, target: ir.BlockArgument) -> str:
             producer.operands[position] = target
             return "destinations replaced"
     with ir.InsertionPoint(end), end.location:
-        end.operands[number] = _copy(value, target)
+        end.operands[number] = build.copy(value, target)
     return "copies added"
 
 
@@ -93,23 +97,36 @@ def _reaches_only_as_input(generic: ir.Operation, target: ir.BlockArgument) -> b
     return target not in outputs
 
 
-def _copy(value: ir.Value, target: ir.Value) -> ir.Value:
-    rank = len(ir.RankedTensorType(value.type).shape)
-    identity = ir.AffineMap.get_identity(rank)
-    text = (
-        f'%r = "linalg.generic"(%v, %t) <{{indexing_maps = [affine_map<{identity}>, '
-        f"affine_map<{identity}>], operandSegmentSizes = array<i32: 1, 1>, "
-        f"iterator_types = [{', '.join(['#linalg.iterator_type<parallel>'] * rank)}]}}> ({{\n"
-        f"^bb0(%in: {value.type.element_type}, %out: {value.type.element_type}):\n"
-        f"linalg.yield %in : {value.type.element_type}\n}}) : "
-        f"({value.type}, {value.type}) -> {value.type}"
-    )
-    holder = ir.Module.parse(
-        f"func.func private @f(%v: {value.type}, %t: {value.type}) {{\n{text}\nreturn\n}}"
-    )
-    generic = holder.body.operations[0].regions[0].blocks[0].operations[0].operation.clone()
-    generic.operands[0], generic.operands[1] = value, target
-    return generic.results[0]
+def _update_slices(step: ir.Operation) -> int:
+    """Lets element-wise operations on a slice that goes back to its tensor write into the slice."""
+    found: list[ir.Operation] = []
+
+    def collect(op: ir.Operation) -> ir.WalkResult:
+        if op.name == "tensor.insert_slice":
+            found.append(op)
+        return ir.WalkResult.ADVANCE
+
+    step.walk(collect)
+    return sum(_update_slice(op) for op in found)
+
+
+def _update_slice(insert: ir.Operation) -> bool:
+    value, dest = insert.operands[0], insert.operands[1]
+    producer = owner(value)
+    if producer is None or not is_elementwise(producer) or len(list(value.uses)) != 1:
+        return False
+    position = _unread_output(producer, value)
+    maps = indexing_maps(producer) or []
+    if position is None:
+        return False
+    for number, candidate in enumerate(list(producer.operands)[:position]):
+        slice_ = owner(candidate)
+        if slice_ is None or slice_.name != "tensor.extract_slice" or candidate.type != value.type:
+            continue
+        if slice_.operands[0] == dest and maps[number] == maps[position]:
+            producer.operands[position] = candidate
+            return True
+    return False
 
 
 def _mark(step: ir.Operation, updated: set[int | None]) -> None:

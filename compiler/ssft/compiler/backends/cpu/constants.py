@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from ssft.compiler.diagnostics import UserError
 from ssft.dialects._mlir import ir
 

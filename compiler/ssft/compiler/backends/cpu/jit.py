@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssft.compiler.backends.cpu.libraries import Libraries
-from ssft.compiler.backends.cpu.pipeline import KERNEL_STAGES, run_stages
+from ssft.compiler.backends.cpu.pipeline import KERNEL_STAGES
 from ssft.compiler.backends.cpu.schedule import Kernel
+from ssft.compiler.pipelines.run import run_pipeline
 from ssft.dialects._mlir import execution_engine, ir
 
 EXTENT = "ssft.extent"
@@ -111,7 +112,7 @@ def kernel_module(kernels: Sequence[Kernel], context: ir.Context) -> ir.Module:
 def lower_kernels(kernels: Sequence[Kernel], context: ir.Context, parallel: bool) -> ir.Module:
     """The kernels in the LLVM dialect, each with an entry that takes ``(cells, lo, hi)``."""
     module = kernel_module(kernels, context)
-    run_stages(module, KERNEL_STAGES)
+    run_pipeline(module, KERNEL_STAGES)
     runner = (_SHARE if parallel else "") + _LOOP.replace("PARALLEL", _SPLIT if parallel else "")
     entries = "".join(map(_entry, kernels))
     text = _declarations(kernels) + runner + entries + _table(kernels)

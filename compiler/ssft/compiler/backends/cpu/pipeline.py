@@ -1,27 +1,26 @@
 """The stages of CPU code generation, as data.
 
 A stage is the text of upstream MLIR passes, or a pass of ours. `TENSOR_STAGES` turn a plan's
-``@step`` (``ssft`` operations already lowered) into straight-line code on buffers; the scheduler
-cuts that into kernels; `KERNEL_STAGES` lower the kernels to the LLVM dialect.
+``@step`` into straight-line code on buffers; the scheduler cuts that into kernels; `KERNEL_STAGES`
+lower the kernels to the LLVM dialect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ssft.compiler.diagnostics import UserError
-from ssft.compiler.passes.base import Pass, PassContext
+from ssft.compiler.passes.base import Pass
+from ssft.compiler.passes.convert_ssft_to_linalg import ConvertSsftToLinalgPass
 from ssft.compiler.passes.cpu_decompose_concat import CpuDecomposeConcatPass
 from ssft.compiler.passes.cpu_fold_transposes import CpuFoldTransposesPass
+from ssft.compiler.passes.cpu_lower_copies import CpuLowerCopiesPass
 from ssft.compiler.passes.cpu_separate_destinations import CpuSeparateDestinationsPass
 from ssft.compiler.passes.cpu_shield_contractions import CpuShieldContractionsPass
 from ssft.compiler.passes.cpu_split_loops import CpuSplitLoopsPass
 from ssft.compiler.passes.cpu_write_in_place import CpuWriteInPlacePass
-from ssft.dialects._mlir import PassManager, ir
 
 Stage = str | Pass
 
 TENSOR_STAGES: tuple[Stage, ...] = (
+    ConvertSsftToLinalgPass(),
     "inline,symbol-dce,canonicalize,cse",
     "func.func(linalg-generalize-named-ops)",
     CpuFoldTransposesPass(),
@@ -35,10 +34,12 @@ TENSOR_STAGES: tuple[Stage, ...] = (
     "eliminate-empty-tensors",
     "one-shot-bufferize{bufferize-function-boundaries=1 "
     "function-boundary-type-conversion=identity-layout-map}",
-    "canonicalize",
+    "canonicalize,cse,canonicalize",
+    "func.func(linalg-generalize-named-ops)",
 )
 
 KERNEL_STAGES: tuple[Stage, ...] = (
+    CpuLowerCopiesPass(),
     "func.func(convert-linalg-to-loops)",
     CpuSplitLoopsPass(),
     "canonicalize,cse,loop-invariant-code-motion",
@@ -48,22 +49,3 @@ KERNEL_STAGES: tuple[Stage, ...] = (
     "finalize-memref-to-llvm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=1}",
     "convert-cf-to-llvm,reconcile-unrealized-casts,canonicalize,cse",
 )
-
-
-def run_stages(module: ir.Module, stages: Sequence[Stage]) -> PassContext:
-    """Runs `stages` on `module`; failures carry MLIR's diagnostics."""
-    context = PassContext(lambda: None)
-    with module.context:
-        for stage in stages:
-            if isinstance(stage, Pass):
-                stage.run(module.operation, context)
-                module.operation.verify()
-                continue
-            try:
-                PassManager.parse(f"builtin.module({stage})").run(module.operation)
-            except ir.MLIRError as error:
-                raise UserError(
-                    f"the CPU backend cannot compile this step ('{stage}' failed)",
-                    notes=[str(error)[:2000]],
-                ) from error
-    return context

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from ssft.compiler.backends.cpu.arena import ALIGNMENT, ArenaPlan
 from ssft.compiler.backends.cpu.jit import NativeCode
 from ssft.compiler.backends.cpu.schedule import Schedule

@@ -48,10 +48,29 @@ def build_schedule(
 ) -> Schedule:
     """Builds the schedule of the bufferized ``@step`` in `module`."""
     scheduler = _Scheduler(module, signature, options, locations)
+    _hoist_allocations(scheduler.block)
     for op in list(scheduler.block.operations):
         scheduler.visit(op.operation)
     scheduler.flush_scalars()
     return scheduler.schedule
+
+
+def _hoist_allocations(block: ir.Block) -> None:
+    """Moves allocations out of loops, so that they become temporaries like all others."""
+    for op in list(block.operations):
+        found: list[ir.Operation] = []
+
+        def collect(inner: ir.Operation, found: list[ir.Operation] = found) -> ir.WalkResult:
+            if inner.name == "memref.alloc" and not inner.operands:
+                found.append(inner)
+            return ir.WalkResult.ADVANCE
+
+        for region in op.operation.regions:
+            for inner_block in region.blocks:
+                for inner in inner_block.operations:
+                    inner.operation.walk(collect)
+        for allocation in found:
+            allocation.move_before(op.operation)
 
 
 class _Scheduler:
