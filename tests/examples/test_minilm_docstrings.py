@@ -78,9 +78,9 @@ def test_fine_tuning_beats_chance(model_file, data):
     model = model_file.model()
     optimizer = model_file.optimizer(model.parameters())
     for group in optimizer.param_groups:
-        group["lr"] = 2e-4  # the example's rate is for a sparse part; all weights want a lower one
+        group["lr"] = 5e-4  # the example's rate is for a sparse part; all weights want a lower one
     history = []
-    for batch in islice(data.batches(), 12):
+    for batch in islice(data.batches(), 8):
         loss = model(**to_torch(batch)).loss
         optimizer.zero_grad()
         loss.backward()
@@ -89,5 +89,5 @@ def test_fine_tuning_beats_chance(model_file, data):
         history.append(loss.item())
     with torch.no_grad():
         accuracy = data.accuracy(lambda batch: model(**to_torch(batch)).logits)
-    assert sum(history[-3:]) < 0.9 * sum(history[:3])
+    assert sum(history[-2:]) < 0.9 * sum(history[:2])
     assert accuracy > 3 / model_file.CLASSES
