@@ -22,7 +22,10 @@ ONLY_IN = {
     "torch": ("compiler/ssft/compiler/frontend/", "runtime/ssft/runtime/torch_bridge.py"),
     "torch_mlir": ("dialects/ssft/dialects/_mlir.py",),
 }
-"""The only places that may import a package; a directory ends in a slash."""
+"""The only places that may import a package; a directory ends in a slash.
+
+Under ``if TYPE_CHECKING:`` others may name it, too: that imports nothing.
+"""
 
 NEVER = {
     "compiler/ssft/compiler/passes/": ("pipelines", "backends", "frontend", "driver", "tools"),
@@ -42,24 +45,49 @@ def within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def imports(path: Path, package: str) -> Iterator[tuple[int, str]]:
-    """(line, absolute dotted name) of each import, also those inside functions.
+def for_types_only(tree: ast.Module) -> set[ast.AST]:
+    """All nodes under ``if TYPE_CHECKING:``."""
+    return {
+        node
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test).endswith("TYPE_CHECKING")
+        for statement in branch.body
+        for node in ast.walk(statement)
+    }
 
-    `from a import b` yields ``a.b``, because b may be a module. `package` is what `.` stands for.
+
+def imported(node: ast.AST, package: str) -> list[str]:
+    """What a statement or call imports, as absolute dotted names.
+
+    `from a import b` gives ``a.b``, because b may be a module. `package` is what `.` stands for.
     """
-    for node in ast.walk(ast.parse(path.read_text())):
-        match node:
-            case ast.Import():
-                yield from ((node.lineno, alias.name) for alias in node.names)
-            case ast.ImportFrom():
-                base = package.split(".")[: len(package.split(".")) - node.level + 1]
-                prefix = [*(base if node.level else []), *([node.module] if node.module else [])]
-                yield from ((node.lineno, ".".join([*prefix, a.name])) for a in node.names)
-            case ast.Call(
-                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"),
-                args=[ast.Constant(value=str(name)), *_],
-            ):
-                yield node.lineno, name
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom():
+            parents = package.split(".")
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            prefix = [*base, *([node.module] if node.module else [])]
+            return [".".join([*prefix, alias.name]) for alias in node.names]
+        case ast.Call(
+            func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            return [name]
+    return []
+
+
+def imports(path: Path, package: str) -> Iterator[tuple[int, str]]:
+    """(line, module) of each import of a file, also those inside functions.
+
+    Imports for types only are left out unless they are of ours.
+    """
+    tree = ast.parse(path.read_text())
+    skipped = for_types_only(tree)
+    for node in ast.walk(tree):
+        for module in imported(node, package):
+            if node not in skipped or within(module, ("ssft",)):
+                yield getattr(node, "lineno", 0), module
 
 
 def objection(file: str, part: str, module: str) -> str | None:
@@ -108,6 +136,11 @@ def test_sources_keep_the_contracts():
         ("compiler/ssft/compiler/report.py", "from ssft.hwmodel import machine"),
         ("compiler/ssft/compiler/report.py", "from ssft import runtime"),
         ("compiler/ssft/compiler/report.py", "def f():\n    import torch.nn"),
+        (
+            "compiler/ssft/compiler/report.py",
+            "if TYPE_CHECKING:\n    pass\nelse:\n    import torch",
+        ),
+        ("hwmodel/ssft/hwmodel/x.py", "if TYPE_CHECKING:\n    from ssft.compiler import plan"),
         ("runtime/ssft/runtime/session.py", "import importlib\nimportlib.import_module('torch')"),
         ("compiler/ssft/compiler/plan.py", "from torch_mlir import ir"),
         ("compiler/ssft/compiler/passes/ssft_a.py", "from ssft.compiler.passes import ssft_b"),
@@ -129,6 +162,7 @@ def test_violation_is_found(tmp_path: Path, file: str, source: str):
     [
         ("compiler/ssft/compiler/report.py", "from ssft.hwmodel.config import Machine"),
         ("compiler/ssft/compiler/frontend/forward.py", "import torch"),
+        ("compiler/ssft/compiler/api.py", "if TYPE_CHECKING:\n    import torch"),
         ("runtime/ssft/runtime/torch_bridge.py", "import torch"),
         ("dialects/ssft/dialects/_mlir.py", "from torch_mlir import ir"),
         ("compiler/ssft/compiler/passes/ssft_a.py", "from .base import Pass"),
