@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ssft.compiler.analysis.step import i64, index_list
 from ssft.compiler.plan_schema import Mask, Permutation, Tile
+from ssft.compiler.tiles import PlacedTile
 from ssft.dialects._mlir import ir
 
 
@@ -18,6 +19,26 @@ def mask_attribute(mask: Mask) -> ir.DictAttr:
 def tile_attribute(tile: Tile) -> ir.DictAttr:
     """Returns ``{rows = …, columns = …}`` without what is all."""
     return ir.DictAttr.get(_index_lists(tile.rows, tile.columns))
+
+
+def slice_attributes(
+    permuted: Sequence[str] | None, tile: PlacedTile, shape: Sequence[int]
+) -> dict[str, ir.Attribute]:
+    """Returns ``ssft.tile``, and ``ssft.permuted`` where a whole dimension is stored permuted.
+
+    A dimension of which the tile lists the indices needs no layout: the list is in stored order.
+    """
+    attributes: dict[str, ir.Attribute] = {"ssft.tile": tile_attribute(tile.original)}
+    if permuted:
+        texts = tuple(
+            text if selector is None else str(size)
+            for text, selector, size in zip(
+                permuted, tile.selectors, tile.shape(shape), strict=True
+            )
+        )
+        if any(not text.isdecimal() for text in texts):
+            attributes["ssft.permuted"] = string_list(texts)
+    return attributes
 
 
 def permutations_attribute(permutations: Mapping[str, Permutation]) -> ir.DictAttr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,7 +36,7 @@ class ExposeGradientsPass(Pass):
                 if op.name != "ssft.update":
                     continue
                 weight = arguments[_parameter(op.operands[0])]
-                tile = op.attributes.get("ssft.tile")
+                sliced = "ssft.tile" in op.attributes
                 for gradient in gradients(op):
                     values.append(gradient)
                     results.append(
@@ -43,14 +44,17 @@ class ExposeGradientsPass(Pass):
                             "ssft.role": ir.StringAttr.get("gradient"),
                             "ssft.name": weight["ssft.name"],
                         }
-                        | ({"ssft.tile": tile} if tile else {})
-                        | {k: weight[k] for k in ("ssft.permuted",) if k in weight and not tile}
+                        | _layout(op.attributes if sliced else weight)
                     )
                     context.statistics["gradients exposed"] += 1
             with ir.InsertionPoint(terminator), terminator.location:
                 ir.Operation.create("func.return", operands=values)
             terminator.erase()
             step_ir.set_signature(step, arguments, results)
+
+
+def _layout(attributes: Mapping[str, ir.Attribute]) -> dict[str, ir.Attribute]:
+    return {key: attributes[key] for key in ("ssft.tile", "ssft.permuted") if key in attributes}
 
 
 def _parameter(value: ir.Value) -> int:

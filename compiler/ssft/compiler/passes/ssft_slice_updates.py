@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.passes.base import Pass, PassContext
-from ssft.compiler.plan_attributes import tile_attribute
+from ssft.compiler.plan_attributes import slice_attributes
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
 from ssft.compiler.rewriting.gradient_readers import find_readers, sum_over_tiles
 from ssft.compiler.rewriting.gradients import GradientSlicer
@@ -162,7 +162,7 @@ class _Rewriter:
                 operands=operands,
                 attributes={
                     "operandSegmentSizes": update.attributes["operandSegmentSizes"],
-                    "ssft.tile": tile_attribute(tile.original),
+                    **slice_attributes(weight.permuted, tile, weight.shape),
                 },
                 regions=1,
             )
@@ -177,7 +177,7 @@ class _Rewriter:
         type_ = tensor_type(tile.shape(info.shape), old)
         value = step_ir.body(self.step).add_argument(type_, old.location)
         attributes = {k: v for k, v in self.attributes[number].items() if k != "ssft.permuted"}
-        attributes["ssft.tile"] = tile_attribute(tile.original)
+        attributes |= slice_attributes(info.permuted, tile, info.shape)
         state = _State(info, value, attributes, value)
         self.sliced.setdefault(number, []).append(state)
         return state

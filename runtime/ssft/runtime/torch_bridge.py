@@ -1,0 +1,192 @@
+"""Masked dense training in PyTorch: the oracle that a plan's numbers are compared with.
+
+The only module of the runtime that imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.frontend.loss_module import LossModule, split_batch
+from ssft.compiler.frontend.model_file import ModelDefinition, load_model_file
+from ssft.compiler.frontend.random import DrawSites
+from ssft.compiler.plan_schema import ArgumentInfo, StepSignature
+
+
+class MaskedTraining:
+    """Trains a module in eager PyTorch with gradient, moments, clipping and decay masked.
+
+    This is what every plan is defined to equal: the gradient of each parameter is multiplied by its
+    0/1 mask, the norm for clipping is that of the masked gradients, and elements outside the mask
+    keep their value, whatever the optimizer would do to them.
+
+    Args:
+        model: the module; its parameters are trained in place.
+        masks: 0/1 tensors by parameter name; parameters without one are frozen.
+        optimizer: maps a list of parameters to a ``torch.optim`` optimizer.
+        loss: as in the model file, or None.
+        max_grad_norm: clip to this 2-norm.
+        seed: of the random draws (dropout), as the plan's ``seed`` argument.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        masks: Mapping[str, Tensor],
+        optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer] | None = None,
+        loss: Callable[..., Any] | None = None,
+        max_grad_norm: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self.max_grad_norm = max_grad_norm
+        self.seed = seed
+        self.steps = 0
+        self.gradients: dict[str, Tensor] = {}
+        """Masked gradients of the last step, before clipping."""
+        named = dict(model.named_parameters())
+        unknown = [name for name in masks if name not in named]
+        if unknown:
+            raise UserError(f"the model has no parameter '{unknown[0]}'")
+        for name, parameter in named.items():
+            parameter.requires_grad_(name in masks)
+        self.trained = {name: named[name] for name in masks}
+        self.masks = {name: mask.to(named[name].dtype) for name, mask in masks.items()}
+        build = optimizer or (lambda params: torch.optim.AdamW(params, lr=2e-4, weight_decay=0.0))
+        self.optimizer = build(list(self.trained.values()))
+
+    def step(self, batch: Mapping[str, Any]) -> float:
+        """Trains on one batch; returns the loss before the update."""
+        loss = self.forward(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._draws():
+            loss.backward()
+        before = {name: parameter.detach().clone() for name, parameter in self.trained.items()}
+        for name, parameter in self.trained.items():
+            if parameter.grad is not None:
+                parameter.grad.mul_(self.masks[name])
+                self.gradients[name] = parameter.grad.detach().clone()
+        if self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(list(self.trained.values()), self.max_grad_norm)
+        self.optimizer.step()
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                kept = self.masks[name] == 0
+                parameter.copy_(torch.where(kept, before[name], parameter))
+        self.steps += 1
+        return float(loss.detach())
+
+    def forward(self, batch: Mapping[str, Any]) -> Tensor:
+        """Returns the loss of a batch, with the random draws of the next step."""
+        tensors, constants = split_batch({key: _tensor(value) for key, value in batch.items()})
+        module = LossModule(self.model, constants, self.loss)
+        with self._draws():
+            return module(tensors)
+
+    def state(self, name: str, key: str) -> Tensor:
+        """Returns an optimizer state of a parameter, e.g. ``"exp_avg"``; zeros before step 1."""
+        parameter = self.trained[name]
+        value = self.optimizer.state[parameter].get(key)
+        return torch.zeros_like(parameter) if value is None else value.detach()
+
+    @contextlib.contextmanager
+    def _draws(self) -> Iterator[None]:
+        """Runs attention as plain mathematics, with the plan's random numbers in place of torch's."""
+        with sdpa_kernel(SDPBackend.MATH), _SeededDraws(self.seed, self.steps):
+            yield
+
+
+class _SeededDraws(TorchDispatchMode):
+    """Replaces ATen's random operations by the plan's counter-based ones."""
+
+    def __init__(self, seed: int, step: int) -> None:
+        super().__init__()
+        self._sites = DrawSites()
+        self._sites.start(torch.tensor(seed), torch.tensor(float(step), dtype=torch.float64))
+        self._table = self._sites.decompositions()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        return self._table.get(func, func)(*args, **(kwargs or {}))
+
+
+def masked_training(
+    signature: StepSignature, weights: Mapping[str, np.ndarray], source: str | None = None
+) -> MaskedTraining:
+    """Returns the PyTorch oracle of a plan.
+
+    Args:
+        signature: the plan's.
+        weights: parameters and buffers to start from, original names and layout.
+        source: the model file; default: the one that the plan was compiled from.
+    """
+    path = source or signature.source
+    if path is None:
+        raise UserError("the plan does not say which model file it came from")
+    definition = load_model_file(path)
+    with definition.running():
+        model = definition.call("model")
+    load_weights(model, weights)
+    return MaskedTraining(
+        model,
+        plan_masks(signature),
+        _optimizer(definition),
+        definition.loss,
+        signature.max_grad_norm,
+    )
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Copies `weights` into the parameters and buffers of `model` that have these names."""
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    with torch.no_grad():
+        for name, value in weights.items():
+            if name in tensors:
+                tensors[name].copy_(_like(value, tensors[name]))
+
+
+def plan_masks(signature: StepSignature) -> dict[str, Tensor]:
+    """Returns the 0/1 mask of every parameter that trains, in original layout."""
+    return {a.name: mask_of(a) for a in signature.with_role("trainable")}
+
+
+def mask_of(argument: ArgumentInfo) -> Tensor:
+    """Returns the 0/1 mask of one parameter."""
+    if argument.mask is None:
+        return torch.ones(argument.shape)
+    sides = []
+    for dim, indices in enumerate((argument.mask.rows, argument.mask.columns)):
+        if dim < len(argument.shape):
+            line = torch.ones(argument.shape[dim]) if indices is None else None
+            if line is None:
+                line = torch.zeros(argument.shape[dim])
+                line[list(indices)] = 1.0
+            sides.append(line.reshape([-1 if d == dim else 1 for d in range(len(argument.shape))]))
+    if len(sides) == 1:
+        return sides[0].expand(argument.shape).clone()
+    rows, columns = sides
+    both = rows + columns if argument.mask.combine == "union" else rows * columns
+    return both.clamp(max=1.0).expand(argument.shape).clone()
+
+
+def _optimizer(definition: ModelDefinition) -> Callable[..., torch.optim.Optimizer] | None:
+    return definition.optimizer
+
+
+def _like(value: np.ndarray, tensor: Tensor) -> Tensor:
+    array = torch.from_numpy(np.ascontiguousarray(value))
+    # bfloat16 travels as the bits of uint16.
+    return array.view(torch.bfloat16) if tensor.dtype == torch.bfloat16 else array
+
+
+def _tensor(value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
