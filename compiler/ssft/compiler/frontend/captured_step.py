@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor, fx, nn
+from torch._subclasses import FakeTensorMode
+
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend.attributes import annotate, optimizer_attribute
 from ssft.compiler.frontend.forward import export_forward
@@ -20,8 +23,6 @@ from ssft.compiler.frontend.step import StepFunction, StepGraph, StepValues, tra
 from ssft.compiler.frontend.update_rules import state_keys
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
-from torch import Tensor, fx, nn
-from torch._subclasses import FakeTensorMode
 
 
 @dataclass

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from ssft.compiler.frontend.scatter import scatter_decompositions
-from ssft.dialects._mlir import torch_decompositions
 from torch import Tensor
 from torch._decomp import get_decompositions
 
+from ssft.compiler.frontend.scatter import scatter_decompositions
+from ssft.dialects._mlir import torch_decompositions
+
 aten = torch.ops.aten
 _MEAN, _SUM = 1, 2
+_MAX_TOPK = 16
 
 
 def _picked(target: Tensor, classes: int, ignore_index: int) -> Tensor:
@@ -104,7 +106,48 @@ def cumsum(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     position = torch.arange(moved.shape[-1], device=x.device)
     before = position.unsqueeze(0) <= position.unsqueeze(1)
     zero = torch.zeros((), dtype=dtype, device=x.device)
-    return torch.where(before, moved.unsqueeze(-2), zero).sum(-1).movedim(-1, dim)
+    return torch.where(before, moved.unsqueeze(-2), zero).sum(-1).movedim(-1, dim).contiguous()
+
+
+def topk(
+    x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Tensor, Tensor]:
+    """``aten.topk`` for small k: the maximum, then the maximum of the others, and so on."""
+    if k > _MAX_TOPK or x.dim() == 0 or not x.is_floating_point():
+        return NotImplemented
+    shape = [1] * x.dim()
+    shape[dim] = x.shape[dim]
+    positions = torch.arange(x.shape[dim], device=x.device).reshape(shape)
+    rest = x if largest else -x
+    indices = []
+    for _ in range(k):
+        index = rest.argmax(dim, keepdim=True)
+        indices.append(index)
+        rest = torch.where(positions == index, -torch.inf, rest)
+    index = torch.cat(indices, dim)
+    return x.gather(dim, index), index
+
+
+def constant_pad_nd(x: Tensor, pad: list[int], value: float = 0) -> Tensor:
+    """``aten.constant_pad_nd`` with negative padding, which cuts off, made by slices."""
+    if all(amount >= 0 for amount in pad):
+        return NotImplemented
+    for i in range(0, len(pad), 2):
+        dim = x.dim() - 1 - i // 2
+        low, high = min(pad[i], 0), min(pad[i + 1], 0)
+        x = x.narrow(dim, -low, x.shape[dim] + low + high)
+    if any(amount > 0 for amount in pad):
+        return aten.constant_pad_nd(x, [max(amount, 0) for amount in pad], value)
+    return x.clone()
+
+
+def _with_tensor_operand(tensor_overload: Any) -> Callable[[Tensor, int | bool], Tensor]:
+    """Returns a bitwise operation on a Python number by way of a 0-d tensor."""
+
+    def apply(x: Tensor, number: int | bool) -> Tensor:
+        return tensor_overload(x, torch.full((), number, dtype=x.dtype, device=x.device))
+
+    return apply
 
 
 def decomposition_table() -> dict[Any, Callable[..., Any]]:
@@ -130,5 +173,9 @@ def decomposition_table() -> dict[Any, Callable[..., Any]]:
         aten.nll_loss_backward.default: nll_loss_backward,
         aten.nll_loss2d_backward.default: nll_loss_backward,
         aten.cumsum.default: cumsum,
+        aten.topk.default: topk,
+        aten.constant_pad_nd.default: constant_pad_nd,
+        aten.bitwise_xor.Scalar: _with_tensor_operand(aten.bitwise_xor.Tensor),
+        aten.bitwise_or.Scalar: _with_tensor_operand(aten.bitwise_or.Tensor),
     }
     return table | scatter_decompositions()

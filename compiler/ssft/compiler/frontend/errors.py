@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
 from ssft.compiler.diagnostics import SourceLocation, UserError
 
 _INTERNAL = (

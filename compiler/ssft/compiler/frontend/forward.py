@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor, fx
+from torch.export.graph_signature import InputKind
+
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend.errors import capture_errors
 from ssft.compiler.frontend.locations import user_frames_in_traces
 from ssft.compiler.frontend.loss_module import MODEL_PREFIX, LossModule
-from torch import Tensor, fx
-from torch.export.graph_signature import InputKind
 
 
 @dataclass

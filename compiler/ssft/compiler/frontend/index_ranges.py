@@ -4,7 +4,11 @@ The generated code has no bounds checks, so every tensor that is used as an inde
 be in range. Starting at each indexing operation, the index is followed back through operations that
 only move or copy its elements. Where that ends in a batch input, the input gets the range, and the
 runtime checks it; where it ends in a constant or a buffer, the values are checked here; anything
-else is clamped, which is memory-safe and changes nothing for programs that PyTorch accepts.
+else is clamped, which is memory-safe and changes nothing for programs that PyTorch accepts. Labels
+of a loss are compared, not used as addresses, and so never clamped.
+
+A range holds for a whole input. Where parts of one input have different ranges (columns of a table
+of categories), the parts are clamped instead.
 """
 
 from __future__ import annotations
@@ -13,21 +17,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, fx
+
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend.locations import source_location
 from ssft.compiler.frontend.loss_module import is_fake
 from ssft.compiler.frontend.signature import Argument
-from torch import Tensor, fx
 
 aten = torch.ops.aten
 
-# Operations whose result holds only elements of their first argument.
+# Operations whose result holds all elements of their first argument, and no others.
 _MOVES = {
     aten.view,
     aten._unsafe_view,
     aten.reshape,
-    aten.slice,
-    aten.select,
     aten.unsqueeze,
     aten.squeeze,
     aten.expand,
@@ -37,19 +40,14 @@ _MOVES = {
     aten.clone,
     aten.alias,
     aten.detach,
-    aten.contiguous,
     aten.lift_fresh_copy,
-    aten.lift_fresh,
     aten._to_copy,
-    aten.as_strided,
     aten.flip,
     aten.repeat,
-    aten.index_select,
-    aten.unfold,
-    aten.split,
     aten.roll,
 }
-
+# Operations whose result holds some of them.
+_SELECTIONS = {aten.slice, aten.select, aten.index_select, aten.unfold, aten.as_strided}
 # Operations of the form (tensor, dim, index, ...).
 _INDEXED_ALONG = {
     aten.gather,
@@ -58,11 +56,14 @@ _INDEXED_ALONG = {
     aten.scatter,
     aten.scatter_add,
 }
+_ARG_REDUCTIONS = {aten.argmax, aten.argmin}
+# Operations that return (values, indices along the dimension in the second argument).
+_WITH_INDICES = {aten.max, aten.min, aten.sort, aten.median, aten.mode}
 
 
 @dataclass(frozen=True)
 class IndexUse:
-    """The tensor argument number `operand` of `node` selects one of `size` entries.
+    """`index` is used by `node` to select one of `size` entries.
 
     `negative` entries count from the end; `ignore` is one further legal value (labels only).
     """
@@ -73,10 +74,49 @@ class IndexUse:
     negative: bool = False
     ignore: int | None = None
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The legal values as a half-open range, without `ignore`."""
+        return (-self.size if self.negative else 0), self.size
+
     def accepts(self, low: int, high: int) -> bool:
-        """Tells whether all integers from `low` to `high` are legal."""
-        bottom = -self.size if self.negative else 0
-        return (bottom <= low and high < self.size) or low == high == self.ignore
+        """Tells whether all integers from `low` to `high`, inclusive, are legal."""
+        bottom, top = self.bounds
+        return (bottom <= low and high < top) or low == high == self.ignore
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where elements of an index come from: a node, or a number put in as filling.
+
+    `partial` if only some of the node's elements are used.
+    """
+
+    source: fx.Node | int
+    partial: bool
+
+
+def guard_indices(graph: fx.Graph, arguments: Sequence[Argument], values: Sequence[Tensor]) -> None:
+    """Derives `value_range` and `ignore` of batch arguments and clamps indices of other origin.
+
+    `arguments` and `values` match the placeholders of `graph`, which is edited. Raises `UserError`
+    if two uses of an input contradict each other.
+    """
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    known = dict(zip(placeholders, zip(arguments, values, strict=True), strict=True))
+    uses = {use: list(_origins(use.index)) for use in _uses(graph)}
+    for node, (argument, _) in known.items():
+        if argument.role == "input":
+            _derive_range(argument, node, uses)
+    clamped: dict[tuple[fx.Node, tuple[int, int]], fx.Node] = {}
+    for use, origins in uses.items():
+        if use.ignore is not None or all(_settled(o.source, use, known) for o in origins):
+            continue
+        key = (use.index, use.bounds)
+        if key not in clamped:
+            with graph.inserting_before(use.node):
+                clamped[key] = _clamp(graph, use)
+        use.node.replace_input_with(use.index, clamped[key])
 
 
 def _uses(graph: fx.Graph) -> Iterator[IndexUse]:
@@ -107,79 +147,103 @@ def _is_mask(node: fx.Node) -> bool:
     return node.meta["val"].dtype in (torch.bool, torch.uint8)
 
 
-def guard_indices(graph: fx.Graph, arguments: Sequence[Argument], values: Sequence[Tensor]) -> None:
-    """Derives `value_range` and `ignore` of batch arguments and clamps indices of other origin.
-
-    `arguments` and `values` match the placeholders of `graph`. Raises `UserError` if two uses of an
-    input contradict each other, or if a buffer's values are out of range.
-    """
-    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    known = dict(zip(placeholders, zip(arguments, values, strict=True), strict=True))
-    clamped: dict[tuple[fx.Node, int], fx.Node] = {}
-    for use in list(_uses(graph)):
-        origins = list(_origins(use.index))
-        if all(_settled(origin, use, known) for origin in origins):
-            for origin in origins:
-                if isinstance(origin, fx.Node) and origin in known:
-                    _restrict(known[origin][0], use)
-        elif use.ignore is None:
-            key = (use.index, use.size)
-            if key not in clamped:
-                with graph.inserting_before(use.node):
-                    clamped[key] = _clamp(graph, use)
-            use.node.replace_input_with(use.index, clamped[key])
-
-
-def _clamp(graph: fx.Graph, use: IndexUse) -> fx.Node:
-    low = -use.size if use.negative else 0
-    node = graph.call_function(aten.clamp.default, (use.index, low, use.size - 1))
-    node.meta = dict(use.node.meta)
-    node.meta["val"] = use.index.meta["val"]
-    return node
-
-
-def _origins(index: fx.Node) -> Iterator[fx.Node | int]:
-    """Yields where the elements of `index` come from: nodes, or integers put in as filling."""
-    stack, seen = [index], set()
+def _origins(index: fx.Node) -> Iterator[_Origin]:
+    stack, seen = [(index, False)], set()
     while stack:
-        node = stack.pop()
-        if node in seen:
+        node, partial = stack.pop()
+        if (node, partial) in seen:
             continue
-        seen.add(node)
+        seen.add((node, partial))
         packet = getattr(node.target, "overloadpacket", None)
         if packet in _MOVES:
-            stack.append(node.args[0])
+            stack.append((node.args[0], partial))
+        elif packet in _SELECTIONS:
+            stack.append((node.args[0], True))
         elif packet is aten.constant_pad_nd:
-            stack.append(node.args[0])
-            yield int(node.args[2]) if len(node.args) > 2 else 0
+            stack.append((node.args[0], partial))
+            yield _Origin(int(node.args[2]) if len(node.args) > 2 else 0, partial)
         elif packet is aten.cat:
-            stack.extend(node.args[0])
-        elif packet is aten.where and all(isinstance(arg, fx.Node) for arg in node.args[1:]):
-            stack.extend(node.args[1:])
+            stack.extend((arg, partial) for arg in node.args[0])
         elif packet is aten.full:
-            yield int(node.args[1])
+            yield _Origin(int(node.args[1]), partial)
         else:
-            yield node
+            yield _Origin(node, partial)
+
+
+def _derive_range(argument: Argument, node: fx.Node, uses: dict[IndexUse, list[_Origin]]) -> None:
+    """Sets range and ignored value of one batch input from all its uses as an index."""
+    if node.meta["val"].is_floating_point() or _is_mask(node):
+        return
+    found = [
+        (use, origin.partial)
+        for use, origins in uses.items()
+        for origin in origins
+        if origin.source is node
+    ]
+    deciding = [use for use, partial in found if not partial]
+    if not deciding:
+        deciding = [use for use, _ in found]
+        if len({(use.bounds, use.ignore) for use in deciding}) != 1:
+            return
+    low = max(use.bounds[0] for use in deciding)
+    high = min(use.bounds[1] for use in deciding)
+    if low >= high:
+        raise UserError(
+            f"batch entry {argument.name!r} is used as two indices with no common legal value",
+            source_location(deciding[-1].node),
+        )
+    argument.value_range = (low, high)
+    ignored = {use.ignore for use in deciding}
+    # If one of the uses does not know the special value, it is not legal.
+    argument.ignore = ignored.pop() if len(ignored) == 1 else None
 
 
 def _settled(
-    origin: fx.Node | int, use: IndexUse, known: dict[fx.Node, tuple[Argument, Tensor]]
+    source: fx.Node | int, use: IndexUse, known: dict[fx.Node, tuple[Argument, Tensor]]
 ) -> bool:
-    """Tells whether the values of `origin` are legal or will be checked by the runtime."""
-    if isinstance(origin, int):
-        return use.accepts(origin, origin)
-    if origin in known:
-        argument, value = known[origin]
+    """Tells whether the values from `source` are legal or will be checked by the runtime."""
+    if isinstance(source, int):
+        return use.accepts(source, source)
+    if source in known:
+        argument, value = known[source]
         if argument.role == "input":
-            return not value.is_floating_point()
-        return argument.role == "frozen" and _constant_legal(value, use, argument.name)
-    if origin.op == "get_attr":
-        value = getattr(origin.graph.owning_module, origin.target)
-        return _constant_legal(value, use, "a constant")
-    if getattr(origin.target, "overloadpacket", None) is aten.arange:
-        bounds = _arange_bounds(origin)
-        return bounds is not None and use.accepts(*bounds)
-    return False
+            bounds = argument.value_range
+            return bounds is not None and use.accepts(bounds[0], bounds[1] - 1)
+        return argument.role == "frozen" and _constant_legal(value, use)
+    if source.op == "get_attr":
+        return _constant_legal(getattr(source.graph.owning_module, source.target), use)
+    bounds = _computed_bounds(source)
+    return bounds is not None and use.accepts(*bounds)
+
+
+def _constant_legal(value: Tensor, use: IndexUse) -> bool:
+    """Tells whether all values of a tensor known now are legal; unknown values are not."""
+    if is_fake(value) or value.is_floating_point() or value.numel() == 0:
+        return False
+    return use.accepts(int(value.min()), int(value.max()))
+
+
+def _computed_bounds(node: fx.Node) -> tuple[int, int] | None:
+    """Returns the least and greatest possible value of an integer tensor computed by `node`."""
+    packet, args = getattr(node.target, "overloadpacket", None), node.args
+    if packet is aten.arange:
+        return _arange_bounds(node)
+    if packet in _ARG_REDUCTIONS:
+        whole = len(args) < 2 or args[1] is None
+        return 0, (args[0].meta["val"].numel() if whole else _size(args[0], args[1])) - 1
+    if packet is aten.remainder and isinstance(args[1], int) and args[1] > 0:
+        return 0, args[1] - 1
+    if packet is aten.clamp and all(isinstance(arg, int) for arg in args[1:]) and len(args) == 3:
+        return args[1], args[2]
+    producer = args[0] if args else None
+    if isinstance(producer, fx.Node) and len(args) == 2 and args[1] == 1:
+        packet = getattr(producer.target, "overloadpacket", None)
+        if packet in _WITH_INDICES and len(producer.args) > 1:
+            return 0, _size(producer.args[0], producer.args[1]) - 1
+        if packet is aten.topk:
+            dim = producer.args[2] if len(producer.args) > 2 else -1
+            return 0, _size(producer.args[0], dim) - 1
+    return None
 
 
 def _arange_bounds(node: fx.Node) -> tuple[int, int] | None:
@@ -193,28 +257,9 @@ def _arange_bounds(node: fx.Node) -> tuple[int, int] | None:
     return min(start, last), max(start, last)
 
 
-def _constant_legal(value: Tensor, use: IndexUse, name: str) -> bool:
-    """Tells whether all values of a tensor known now are legal; unknown values are not."""
-    if is_fake(value) or value.is_floating_point() or value.numel() == 0:
-        return False
-    return use.accepts(int(value.min()), int(value.max()))
-
-
-def _restrict(argument: Argument, use: IndexUse) -> None:
-    if argument.role != "input":
-        return
-    low, high = (-use.size if use.negative else 0), use.size
-    if argument.value_range is not None:
-        old_low, old_high = argument.value_range
-        low, high = max(low, old_low), min(high, old_high)
-        if argument.ignore != use.ignore:
-            # One of the two uses does not know the special value.
-            argument.ignore = None
-    else:
-        argument.ignore = use.ignore
-    if low >= high:
-        raise UserError(
-            f"batch entry {argument.name!r} is used as two indices with no common legal value",
-            source_location(use.node),
-        )
-    argument.value_range = (low, high)
+def _clamp(graph: fx.Graph, use: IndexUse) -> fx.Node:
+    low, high = use.bounds
+    node = graph.call_function(aten.clamp.default, (use.index, low, high - 1))
+    node.meta = dict(use.node.meta)
+    node.meta["val"] = use.index.meta["val"]
+    return node

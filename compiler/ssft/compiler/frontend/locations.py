@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import fx
+from torch.fx.proxy import TracerBase
+
 from ssft.compiler.analysis.step import body, find_step, operations
 from ssft.compiler.diagnostics import SourceLocation
 from ssft.dialects._mlir import ir
-from torch import fx
-from torch.fx.proxy import TracerBase
 
 OPTIMIZER = "<optimizer>"
 BACKWARD = "<backward>"

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from ssft.compiler.diagnostics import UserError
 from torch import Tensor, nn
+
+from ssft.compiler.diagnostics import UserError
 
 LossFunction = Callable[[Any, Mapping[str, Any]], Tensor]
 MODEL_PREFIX = "model."

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from ssft.compiler.diagnostics import UserError
 from torch import nn
+
+from ssft.compiler.diagnostics import UserError
 
 DEFAULT_LR = 2e-4
 _SUPPORTED: dict[type, str] = {

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from ssft.compiler.diagnostics import UserError
 from torch import Tensor
+
+from ssft.compiler.diagnostics import UserError
 
 _BITS = 24
 

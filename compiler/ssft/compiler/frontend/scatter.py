@@ -1,4 +1,4 @@
-"""Scatter-additions as one operation, from ATen down to the ``ssft`` dialect.
+"""Scatters without loops over elements, down to ``ssft.scatter_add`` for those that add.
 
 Gradients of embeddings, gathers and advanced indexing all add rows into a tensor at positions that
 may repeat. Each is rewritten to ``ssft::scatter_add``, which the importer turns into
@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from ssft.dialects._mlir import ir
 from ssft.dialects.ssft import ScatterAddOp
-from torch import Tensor
 
 aten = torch.ops.aten
 _library = torch.library.Library("ssft", "DEF")
@@ -31,6 +32,8 @@ def _scatter_add_meta(dest: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
 
 _library.impl("scatter_add", _scatter_add, "CompositeExplicitAutograd")
 _library.impl("scatter_add", _scatter_add_meta, "Meta")
+# Each position costs a pass over the tensor.
+_MAX_SCATTER_POSITIONS = 16
 SCATTER_ADD = torch.ops.ssft.scatter_add.default
 
 
@@ -95,7 +98,7 @@ def _index_put(
     rows = moved.reshape(math.prod(sizes), *moved.shape[len(indexed) :])
     result = scatter_add_rows(rows, linear, values.permute(positions))
     inverse = [order.index(dim) for dim in range(x.dim())]
-    return result.reshape(moved.shape).permute(inverse)
+    return result.reshape(moved.shape).permute(inverse).contiguous()
 
 
 def _masked_put(
@@ -129,7 +132,49 @@ def _index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: flo
     if alpha != 1:
         source = source * alpha
     moved = scatter_add_rows(x.movedim(dim, 0), index, source.movedim(dim, 0))
-    return moved.movedim(0, dim)
+    return moved.movedim(0, dim).contiguous()
+
+
+def _scatter(x: Tensor, dim: int, index: Tensor, src: Tensor | float) -> Tensor:
+    """Overwrites elements one index position after the other; many positions are left alone.
+
+    Covers one-hot encodings and the gradients of max, sort-free selections and top-k.
+    """
+    if x.dim() == 0 or index.shape[dim] > _MAX_SCATTER_POSITIONS or not _covers(x, dim, index):
+        return NotImplemented
+    shape = [1] * x.dim()
+    shape[dim] = x.shape[dim]
+    positions = torch.arange(x.shape[dim], device=x.device).reshape(shape)
+    for j in range(index.shape[dim]):
+        here = positions == index.narrow(dim, j, 1)
+        value = src.narrow(dim, j, 1) if isinstance(src, Tensor) else src
+        x = torch.where(here, value, x)
+    return x
+
+
+def _covers(x: Tensor, dim: int, index: Tensor) -> bool:
+    """Tells whether `index` has all of x's positions in the other dimensions."""
+    axis = dim % x.dim()
+    return all(x.shape[i] == index.shape[i] for i in range(x.dim()) if i != axis)
+
+
+def _max_pool2d_backward(
+    grad: Tensor,
+    x: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    indices: Tensor,
+) -> Tensor:
+    # `indices` number the pixels of one image of one channel.
+    pixels = x.shape[-1] * x.shape[-2]
+    images = x.numel() // pixels
+    first = torch.arange(images, device=x.device).reshape(images, 1) * pixels
+    linear = indices.reshape(images, -1) + first
+    zeros = x.new_zeros(x.numel())
+    return scatter_add_rows(zeros, linear, grad.reshape(images, -1)).reshape(x.shape)
 
 
 def scatter_decompositions() -> dict[Any, Callable[..., Any]]:
@@ -140,6 +185,9 @@ def scatter_decompositions() -> dict[Any, Callable[..., Any]]:
         aten._unsafe_index_put.default: _index_put,
         aten.scatter_add.default: _scatter_add_elements,
         aten.index_add.default: _index_add,
+        aten.scatter.src: _scatter,
+        aten.scatter.value: _scatter,
+        aten.max_pool2d_with_indices_backward.default: _max_pool2d_backward,
     }
 
 

@@ -14,6 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor, fx
+from torch._functorch._aot_autograd.logging_utils import setup_stacktrace_preservation_hooks
+from torch.func import functionalize
+from torch.fx import traceback as fx_traceback
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend.decompositions import decomposition_table
 from ssft.compiler.frontend.errors import capture_errors
@@ -24,12 +31,6 @@ from ssft.compiler.frontend.optimizers import OptimizerSpec
 from ssft.compiler.frontend.random import DrawSites
 from ssft.compiler.frontend.signature import Argument
 from ssft.compiler.frontend.update_rules import clip_coefficient, updates_of
-from torch import Tensor, fx
-from torch._functorch._aot_autograd.logging_utils import setup_stacktrace_preservation_hooks
-from torch.func import functionalize
-from torch.fx import traceback as fx_traceback
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 StateKey = tuple[str, str]  # (PyTorch's state key, parameter name)
 
@@ -148,6 +149,8 @@ def _tracing() -> Iterator[None]:
         warnings.simplefilter("ignore")
         stack.enter_context(capture_errors())
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        # Layers then decompose into their formulas instead of calling into a library.
+        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         stack.enter_context(fx_traceback.preserve_node_meta())
         yield
 

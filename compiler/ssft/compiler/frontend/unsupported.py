@@ -8,10 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import torch
+from torch import fx
+
 from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.compiler.frontend.locations import source_location
 from ssft.dialects._mlir import PassManager, ir
-from torch import fx
 
 _MAX_LINES = 5
 _MAX_ATTEMPTS = 50
@@ -81,6 +82,8 @@ def refuse_leftovers(
 
     def visit(op: ir.Operation) -> ir.WalkResult:
         if op.name.startswith(dialects) and not (allowed and op.name.startswith(allowed)):
+            if op.name.endswith(".yield"):
+                return ir.WalkResult.ADVANCE
             found.append((op.name.removeprefix("torch."), _location(op.location)))
         return ir.WalkResult.ADVANCE
 

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from ssft.compiler.frontend.optimizers import OptimizerSpec, ParameterGroup
 from torch import Tensor
+
+from ssft.compiler.frontend.optimizers import OptimizerSpec, ParameterGroup
 
 
 def state_keys(kind: str, options: Mapping[str, Any]) -> tuple[str, ...]:
