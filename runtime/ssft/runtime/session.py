@@ -1,0 +1,295 @@
+"""`Session`: a plan in memory, ready to train."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssft.compiler.diagnostics import SourceLocation, UserError
+from ssft.compiler.permutation import axis_orders
+from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
+from ssft.compiler.weights import Array
+from ssft.dialects import new_context
+from ssft.dialects._mlir import ir
+from ssft.runtime.buffers import allocate, batch_arrays
+from ssft.runtime.checkpoint import load_checkpoint, save_checkpoint
+from ssft.runtime.executor import Executor, make_evaluator, make_executor
+from ssft.runtime.layout import full_layout, original, with_aliases
+from ssft.runtime.weights_file import load_weights, same_shape
+
+SUPPORTED_VERSIONS = (1, "1")
+"""Values of a plan's ``ssft.version`` that this runtime can run."""
+
+
+class Session:
+    """One training run of a plan: owns the weights and the optimizer states.
+
+    Args:
+        plan: path of the plan; its weights are read from the sidecar next to it.
+        device: ``"cpu"``.
+        allow_non_finite: go on if a loss is infinite or not a number, instead of raising.
+
+    Raises:
+        UserError: the plan or its weights are missing, damaged or of another version.
+    """
+
+    def __init__(
+        self,
+        plan: str | os.PathLike[str],
+        device: str = "cpu",
+        *,
+        allow_non_finite: bool = False,
+    ) -> None:
+        path = Path(plan)
+        text = _read_plan(path)
+        signature = _parse_plan(text, str(path))
+        self._start(text, signature, load_weights(path, signature), device, allow_non_finite)
+
+    @classmethod
+    def from_text(
+        cls,
+        text: str,
+        weights: Mapping[str, np.ndarray | Array],
+        device: str = "cpu",
+        *,
+        allow_non_finite: bool = False,
+    ) -> Session:
+        """A session of the plan `text` with parameters `weights`, laid out as the plan says."""
+        session = cls.__new__(cls)
+        signature = _parse_plan(text, "plan")
+        arrays = {
+            name: value if isinstance(value, Array) else Array(_dtype_of(signature, name), value)
+            for name, value in weights.items()
+        }
+        session._start(text, signature, arrays, device, allow_non_finite)
+        return session
+
+    def _start(
+        self,
+        text: str,
+        signature: StepSignature,
+        weights: Mapping[str, Array],
+        device: str,
+        allow_non_finite: bool,
+    ) -> None:
+        self.signature = signature
+        self.device = device
+        self.allow_non_finite = allow_non_finite
+        self.plan_hash = hashlib.sha256(text.encode()).hexdigest()
+        self._text = text
+        self._orders = axis_orders(signature.permutations)
+        self._arrays = [_initial(argument, signature, weights) for argument in signature.arguments]
+        self._executor = make_executor(device, text)
+        self._outputs = [allocate(r.shape, r.dtype) for r in self._executor.outputs]
+        self._evaluator: Executor | None = None
+
+    def step(self, batch: Mapping[str, Any]) -> float:
+        """Trains on one batch and returns its loss, taken before the update.
+
+        `batch` maps input names to NumPy arrays or CPU tensors of the plan's shapes.
+
+        Raises:
+            UserError: the batch does not fit the plan, or the loss is not finite (the weights are
+                then already updated with it).
+        """
+        self._executor.run(self._pointers(batch, self._outputs))
+        loss = self._loss(self._executor, self._outputs)
+        if not math.isfinite(loss) and not self.allow_non_finite:
+            raise UserError(
+                f"the loss is {loss} at step {self.step_count}",
+                notes=[
+                    "the update with it has been made: go back to a checkpoint to continue",
+                    "a lower learning rate or gradient clipping may help",
+                    "Session(..., allow_non_finite=True) goes on regardless",
+                ],
+            )
+        return loss
+
+    def evaluate(self, batch: Mapping[str, Any]) -> float:
+        """Returns the loss of a batch without training on it.
+
+        The step is compiled a second time, without its backward pass, when this is first called.
+        """
+        if self._evaluator is None:
+            self._evaluator = make_evaluator(self.device, self._text)
+        outputs = [allocate(r.shape, r.dtype) for r in self._evaluator.outputs]
+        self._evaluator.run(self._pointers(batch, outputs))
+        return self._loss(self._evaluator, outputs)
+
+    def _pointers(self, batch: Mapping[str, Any], outputs: list[np.ndarray]) -> list[int]:
+        inputs = batch_arrays(self.signature.inputs, batch)
+        arrays = [
+            inputs[a.name] if a.role == "input" else self._arrays[a.index]
+            for a in self.signature.arguments
+        ]
+        # Scalars the caller may reuse stay alive through `inputs` until the run is over.
+        self._inputs = inputs
+        return [array.ctypes.data for array in [*arrays, *outputs]]
+
+    def _loss(self, executor: Executor, outputs: list[np.ndarray]) -> float:
+        for result, array in zip(executor.outputs, outputs, strict=True):
+            if result.role == "loss":
+                return _scalar(array, result.dtype)
+        raise UserError("the plan has no result with the role 'loss'")
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step; can be set at any time."""
+        return float(self._single("hyper", "lr"))
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._single("hyper", "lr")[...] = value
+
+    @property
+    def step_count(self) -> int:
+        """How many steps the weights have been trained for."""
+        return int(self._single("step", None))
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the model's random numbers; None if it draws none. Can be set."""
+        found = list(self.signature.with_role("seed"))
+        return int(self._arrays[found[0].index]) if found else None
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._single("seed", None)[...] = value
+
+    def _single(self, role: str, name: str | None) -> np.ndarray:
+        for argument in self.signature.with_role(role):
+            if name is None or argument.name == name:
+                return self._arrays[argument.index]
+        raise UserError(f"the plan has no argument '{name or role}'")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The further scalars that the last step computed, by name."""
+        return {
+            result.name or f"metric{result.index}": _scalar(array, result.dtype)
+            for result, array in zip(self._executor.outputs, self._outputs, strict=True)
+            if result.role == "metric"
+        }
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Gradients of the last step in original names and layout, zeros where nothing trains.
+
+        Empty unless the plan was compiled to give them out.
+        """
+        parts: dict[str, list[Any]] = {}
+        for result, array in zip(self._executor.outputs, self._outputs, strict=True):
+            if result.role == "gradient":
+                parts.setdefault(result.name or "", []).append((result, array))
+        parameters = {a.name: a for a in self.signature.parameters}
+        return {
+            name: full_layout(found, parameters[name], self._orders)
+            for name, found in parts.items()
+        }
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and buffers, in the model's names and layout.
+
+        ``bfloat16`` tensors come as their bits in ``uint16``.
+        """
+        arrays = {
+            argument.name: original(self._arrays[argument.index], argument, self._orders)
+            for argument in self.signature.parameters
+        }
+        return with_aliases(arrays, self.signature.parameters)
+
+    def optimizer_state(self) -> dict[str, dict[str, np.ndarray]]:
+        """Optimizer states by parameter and PyTorch's key, zeros for elements that do not train."""
+        parameters = {a.name: a for a in self.signature.parameters}
+        parts: dict[tuple[str, str], list[Any]] = {}
+        for argument in self.signature.with_role("state"):
+            key = (argument.name, argument.state or "")
+            parts.setdefault(key, []).append((argument, self._arrays[argument.index]))
+        states: dict[str, dict[str, np.ndarray]] = {}
+        for (name, key), found in parts.items():
+            full = full_layout(found, parameters[name], self._orders)
+            states.setdefault(name, {})[key] = full
+        return states
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a checkpoint; an older one at `path` is replaced only by a complete one."""
+        save_checkpoint(path, self.signature.arguments, self._arrays, self.plan_hash)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Continues from a checkpoint of the same plan; a bad one leaves the session unchanged."""
+        load_checkpoint(path, self.signature.arguments, self._arrays, self.plan_hash)
+
+
+def _read_plan(path: Path) -> str:
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        raise UserError(f"'{path}' is not a plan: it is not text") from None
+    except OSError as error:
+        raise UserError(f"cannot read plan '{path}': {error.strerror or error}") from None
+
+
+def _parse_plan(text: str, file: str) -> StepSignature:
+    """Reads and checks the signature of the plan `text`."""
+    try:
+        module = ir.Module.parse(text, new_context())
+    except ir.MLIRError as error:
+        first = error.error_diagnostics[0] if error.error_diagnostics else None
+        message = first.message if first else "it cannot be parsed"
+        raise UserError(
+            f"'{file}' is not a complete plan: {message}", _location(file, first)
+        ) from None
+    signature = read_signature(module)
+    if signature.version is not None and signature.version not in SUPPORTED_VERSIONS:
+        raise UserError(
+            f"'{file}' is a plan of version {signature.version}, "
+            f"but this runtime reads version {SUPPORTED_VERSIONS[0]}",
+            notes=["compile the model again with this version of ssft"],
+        )
+    return signature
+
+
+def _location(file: str, diagnostic: Any) -> SourceLocation:
+    parts = str(diagnostic.location).strip("loc()").rsplit(":", 2) if diagnostic else []
+    if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
+        return SourceLocation(file, int(parts[1]), int(parts[2]))
+    return SourceLocation(file)
+
+
+def _initial(
+    argument: ArgumentInfo, signature: StepSignature, weights: Mapping[str, Array]
+) -> np.ndarray:
+    """The memory of an argument before the first step; inputs get none."""
+    if argument.role == "input":
+        return np.empty(0)
+    array = allocate(argument.shape, argument.dtype)
+    if argument.role in ("trainable", "frozen", "index"):
+        stored = weights.get(argument.name)
+        if stored is None:
+            raise UserError(f"the plan's weights lack '{argument.name}'")
+        fits = same_shape(stored.data.shape, argument.shape)
+        if stored.dtype != argument.dtype or not fits:
+            raise UserError(
+                f"weight '{argument.name}' is {list(stored.data.shape)} {stored.dtype}, "
+                f"but the plan wants {list(argument.shape)} {argument.dtype}"
+            )
+        np.copyto(array, stored.data.reshape(argument.shape))
+    elif argument.role == "hyper":
+        array[...] = signature.optimizer.get(argument.name, 0.0)
+    return array
+
+
+def _dtype_of(signature: StepSignature, name: str) -> str:
+    return next((a.dtype for a in signature.arguments if a.name == name), "")
+
+
+def _scalar(array: np.ndarray, dtype: str) -> float:
+    if dtype == "bf16":
+        return float((array.astype(np.uint32) << 16).view(np.float32).reshape(-1)[0])
+    return float(array.reshape(-1)[0])
