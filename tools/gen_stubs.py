@@ -46,6 +46,8 @@ MENDED_NAMES = (
         r"^from typing_extensions import Buffer, CapsuleType$",
         "from typing_extensions import Buffer, CapsuleType, TypeVar",
     ),
+    # A string, unless `binary` is asked for, which `write_bytecode` does better.
+    (r"^(    def get_asm\(.*\) -> )object:", r"\1str:"),
     # Untyped, and in the way of the typed method of `Sequence`.
     (r'^    def __(getitem__\(self, key|len__\(self), /\):\n        """.*"""\n\n', ""),
     # What no signature says: these give their elements to NumPy and memoryview without a copy.
