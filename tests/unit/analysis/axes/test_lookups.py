@@ -102,8 +102,8 @@ OURS = {
         """%s = "ssft.save_slice"(%x) {dim = 1 : i64, offset = 0 : i64, size = 2 : i64}
              : (tensor<4x8xf32>) -> tensor<4x2xf32>
            %r = arith.addf %s, %b : tensor<4x2xf32>""",
-        [["x.0", "b.0"], ["x.1[segment 0, factor 0 of 2 + 6]", "b.1"],
-         ["x.1[segment 1, factor 0 of 2 + 6]"]],
+        [["x.0", "b.0"], ["x.1[segment 0 of 2 + 6]", "b.1"],
+         ["x.1[segment 1 of 2 + 6]"]],
     ),
     "weight_grad": (
         [("g", "2x4x8xf32"), ("x", "2x4x3xf32"), ("w", "8x3xf32")],

@@ -61,10 +61,10 @@ def test_the_parts_of_a_fused_projection_are_axes_of_their_own(analyze):
     assert shapes(analysis, 0) == ["4 + 4 + 4", "3"]
     both, value = (axis for axis in analysis.free_axes if axis.size == 4)
     assert [m.text for m in both.members] == [
-        "w.0[segment 0, factor 0 of 4 + 4 + 4]",
-        "w.0[segment 1, factor 0 of 4 + 4 + 4]",
+        "w.0[segment 0 of 4 + 4 + 4]",
+        "w.0[segment 1 of 4 + 4 + 4]",
     ]
-    assert [m.text for m in value.members] == ["w.0[segment 2, factor 0 of 4 + 4 + 4]", "o.0"]
+    assert [m.text for m in value.members] == ["w.0[segment 2 of 4 + 4 + 4]", "o.0"]
     assert analysis.dimension(0, 0).text({both.id: "h"}) == "h + h + 4"
     assert analysis.dimension(0, 0).text({value.id: "v"}) == "8 + v"
     assert analysis.dimension(0, 0).text({}) == "12"
@@ -126,7 +126,7 @@ def test_insert_slice_is_the_counterpart(analyze):
     analysis = analyze([("w", "12x3xf32"), ("o", "4x3xf32")], body, "y", "f32")
     assert shapes(analysis, 0) == ["4 + 4 + 4", "3"]
     assert [m.text for m in analysis.free_axes[1].members] == [
-        "w.0[segment 1, factor 0 of 4 + 4 + 4]",
+        "w.0[segment 1 of 4 + 4 + 4]",
         "o.0",
     ]
 
@@ -174,8 +174,8 @@ def test_rotary_halves_are_one_axis_with_the_frequencies(analyze):
     assert shapes(analysis, 0) == ["3", "4 + 4"]
     pairs = analysis.free_axes[1]
     assert [m.text for m in pairs.members] == [
-        "q.1[segment 0, factor 0 of 4 + 4]",
-        "q.1[segment 1, factor 0 of 4 + 4]",
+        "q.1[segment 0 of 4 + 4]",
+        "q.1[segment 1 of 4 + 4]",
         "f.0",
     ]
 

@@ -20,8 +20,9 @@ def gather(builder: AxisBuilder, op: ir.Operation) -> None:
 def scatter(builder: AxisBuilder, op: ir.Operation) -> None:
     """``ssft.scatter`` and ``ssft.scatter_add``: `dim` of the target is looked up by value."""
     dest, indices, updates = op.operands
-    _by_index(builder, dest, indices, updates, _integer(op, "dim"))
+    # The result stands for the target, whose alike dimensions have a fresh node at each use.
     builder.unify_values(dest, op.results[0])
+    _by_index(builder, op.results[0], indices, updates, _integer(op, "dim"))
 
 
 def _by_index(

@@ -36,7 +36,7 @@ def summarize(
         for dim, tree in enumerate(dims):
             shape = _shape(forest, tree)
             for path, root in _occurrences(tree):
-                text = f"{name}.{dim}{_place(path, shape)}"
+                text = f"{name}.{dim}{_place(path, tree, shape)}"
                 members.setdefault(root, []).append(Member(number, dim, path, text))
     axes = {
         root: Axis(
@@ -96,14 +96,17 @@ def _shape(forest: AxisForest, tree: Tree) -> str:
     return str(_layout(tree, lambda root: Axis(root, forest.size(root))))
 
 
-def _place(path: tuple[int, ...], shape: str) -> str:
+def _place(path: tuple[int, ...], tree: Tree, shape: str) -> str:
     """Returns where in its dimension an axis stands; nothing where it is all of it."""
-    if shape.isdecimal():
-        return ""
-    segment, factor = path[-2:]
-    if " + " in shape:
-        return f"[segment {segment}, factor {factor} of {shape}]"
-    return f"[factor {factor} of {shape}]"
+    steps = []
+    while path:
+        segment, factor, *rest = path
+        steps += [f"segment {segment}"] * (len(tree) > 1)
+        steps += [f"factor {factor}"] * (len(tree[segment]) > 1)
+        inner = tree[segment][factor]
+        tree = () if isinstance(inner, int) else inner
+        path = tuple(rest)
+    return f"[{', '.join(steps)} of {shape}]" if steps else ""
 
 
 def _pins(forest: AxisForest, root: int, locate: Callable[[Site], str]) -> tuple[Pin, ...]:
