@@ -46,6 +46,8 @@ MENDED_NAMES = (
         r"^from typing_extensions import Buffer, CapsuleType$",
         "from typing_extensions import Buffer, CapsuleType, TypeVar",
     ),
+    # It is registered as one.
+    (r"^class OpAttributeMap:", "class OpAttributeMap(Mapping[str, Any]):"),
     # A string, unless `binary` is asked for, which `write_bytecode` does better.
     (r"^(    def get_asm\(.*\) -> )object:", r"\1str:"),
     # Untyped, and in the way of the typed method of `Sequence`.
@@ -90,7 +92,8 @@ def mended(stub: str) -> str:
     for pattern, replacement in MENDED_NAMES:
         stub = re.sub(pattern, replacement, stub, flags=re.MULTILINE)
     stub = WIDENED_RESULT.sub(r"\1Any\2", stub)
-    return stub.replace("\nimport enum\n", "\nimport enum\nfrom typing import Any\n", 1)
+    imports = "\nimport enum\nfrom collections.abc import Mapping\nfrom typing import Any\n"
+    return stub.replace("\nimport enum\n", imports, 1)
 
 
 def main() -> int:
@@ -101,9 +104,8 @@ def main() -> int:
             subprocess.run([sys.executable, "-c", GENERATE, *options], check=True)
         header = HEADER.format(version=version("torch-mlir"))
         for stub in sorted(Path(directory).rglob("*.pyi")):
-            text = mended(stub.read_text())
-            if stub.stem == "ir":  # a module need not import itself
-                text = text.replace(f"{MODULE}.ir.", "")
+            own = {"ir": "", "__init__": "ir."}.get(stub.stem, f"{MODULE}.ir.")
+            text = mended(stub.read_text()).replace(f"{MODULE}.ir.", own)
             target = TARGET / stub.relative_to(directory)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(header + text)

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 import enum
+from collections.abc import Mapping
 from typing import Any
 from typing import TypeVar
 
@@ -80,8 +81,8 @@ def register_op_adaptor(op_class: type, *, replace: bool = False) -> Callable[[t
     Produce a class decorator for registering an OpAdaptor class for an operation.
     """
 
-def register_type_caster(typeid: torch_mlir._mlir_libs._mlir.ir.TypeID, *, replace: bool = False) -> Callable[[Callable[[T], U]], Callable[[T], U]]:
+def register_type_caster(typeid: ir.TypeID, *, replace: bool = False) -> Callable[[Callable[[T], U]], Callable[[T], U]]:
     """Register a type caster for casting MLIR types to custom user types."""
 
-def register_value_caster(typeid: torch_mlir._mlir_libs._mlir.ir.TypeID, *, replace: bool = False) -> Callable[[Callable[[T], U]], Callable[[T], U]]:
+def register_value_caster(typeid: ir.TypeID, *, replace: bool = False) -> Callable[[Callable[[T], U]], Callable[[T], U]]:
     """Register a value caster for casting MLIR values to custom user values."""

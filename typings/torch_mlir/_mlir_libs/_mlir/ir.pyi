@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 import enum
+from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar, Final, Generic, Self, TypeVar, overload
 
@@ -1520,7 +1521,7 @@ class OperationList:
     def __len__(self) -> int:
         """Returns the number of operations in the list."""
 
-class OpAttributeMap:
+class OpAttributeMap(Mapping[str, Any]):
     def __contains__(self, name: str) -> bool:
         """Checks if an attribute with the given name exists in the map."""
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 import enum
+from collections.abc import Mapping
 from typing import Any
 from typing import overload
 
