@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import sys
 import tempfile
 import traceback
@@ -27,6 +28,9 @@ from ssft.compiler.tools.ssft_opt import main as ssft_opt_main
 from ssft.dialects._mlir import preload_linalg
 
 preload_linalg()  # before the first fork, so that it is done once
+
+TIME_LIMIT_SECONDS = 60
+"""A command that takes longer is killed and fails its test."""
 
 _DEBUG_PREFIX = re.compile(r"^%dbg\([^)]*\)\s*")
 _PUNCTUATION = {"|", ">", "<", ">&", "&&", "||", ";", "&", "(", ")", ">>", "<<"}
@@ -142,6 +146,7 @@ def _become(stage: Command, source: int, output: int, errors: int, directory: st
     """Turns the forked child into the tool; does not return."""
     code = 70
     try:
+        signal.alarm(TIME_LIMIT_SECONDS)
         for descriptor, standard in ((source, 0), (output, 1), (errors, 2)):
             os.dup2(descriptor, standard)
         if directory:

@@ -16,7 +16,7 @@ _DIRECTIVE = re.compile(
     r"^\s*(?://|#)\s*(?P<name>[A-Z][A-Z0-9_-]*)(?P<count>-COUNT-\d+)?:(?P<text>.*)"
 )
 _PREFIX_OPTION = re.compile(r"--?check-prefix(?:es)?[= ](\S+)")
-_NUMBERED_VALUE = re.compile(r"(?<![\w\[{])%\d+\b|(?<!\w)%(?:arg|c)\d+\b")
+_NUMBERED_VALUE = re.compile(r"(?<!\w)%\d+\b")
 
 
 def problems(text: str) -> list[str]:
@@ -47,11 +47,8 @@ def _is_test(path: Path) -> bool:
 
 def _run_lines(text: str) -> list[str]:
     """RUN lines, with continuations joined."""
-    return re.sub(r"\\\n\s*(?://|#)\s*RUN:", " ", text) and [
-        match.group(1).strip()
-        for match in map(_RUN.search, re.sub(r"\\\n\s*(?://|#)\s*RUN:", " ", text).split("\n"))
-        if match
-    ]
+    joined = re.sub(r"\\\n\s*(?://|#)\s*RUN:", " ", text)
+    return [match.group(1).strip() for match in map(_RUN.search, joined.split("\n")) if match]
 
 
 def _prefixes(runs: list[str]) -> set[str]:

@@ -14,7 +14,7 @@ from ssft.dialects._mlir import ir, load_irdl, register_torch_dialect
 
 _BYTECODE = b"ML\xefR"
 _STARTS_WITH_MODULE = re.compile(
-    r'(?:\s+|//[^\n]*\n|[#!][\w.$-]+\s*=[^\n]*\n)*(?:module\b|"builtin\.module")'
+    r'(?:\s|//[^\n]*\n|[#!][\w.$-]+\s*=[^\n]*\n)*(?:module\b|"builtin\.module")'
 )
 
 
