@@ -106,7 +106,7 @@ def cumsum(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     position = torch.arange(moved.shape[-1], device=x.device)
     before = position.unsqueeze(0) <= position.unsqueeze(1)
     zero = torch.zeros((), dtype=dtype, device=x.device)
-    return torch.where(before, moved.unsqueeze(-2), zero).sum(-1).movedim(-1, dim).contiguous()
+    return torch.where(before, moved.unsqueeze(-2), zero).sum(-1).movedim(-1, dim)
 
 
 def topk(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +30,7 @@ def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
     return [
         frame
         for frame in frames
-        if not frame.filename.startswith((*_INTERNAL, "<frozen")) and frame.lineno
+        if not frame.filename.startswith((*_INTERNAL, "<")) and frame.lineno
     ]
 
 
@@ -48,13 +52,21 @@ def from_exception(error: BaseException, action: str) -> UserError:
 
 @contextmanager
 def capture_errors() -> Iterator[None]:
-    """Reports failures of tracing as `UserError`."""
+    """Reports failures of tracing as `UserError`, without what torch says about them on stderr."""
+    said = io.StringIO()
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        yield
+        with contextlib.redirect_stderr(said):
+            yield
     except UserError:
         raise
     except Exception as error:
         raise _explain(error) from error
+    finally:
+        logging.disable(disabled)
+    # Nothing failed, so this is the model's own.
+    sys.stderr.write(said.getvalue())
 
 
 def _explain(error: Exception) -> UserError:

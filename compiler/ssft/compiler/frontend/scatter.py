@@ -98,7 +98,7 @@ def _index_put(
     rows = moved.reshape(math.prod(sizes), *moved.shape[len(indexed) :])
     result = scatter_add_rows(rows, linear, values.permute(positions))
     inverse = [order.index(dim) for dim in range(x.dim())]
-    return result.reshape(moved.shape).permute(inverse).contiguous()
+    return result.reshape(moved.shape).permute(inverse)
 
 
 def _masked_put(
@@ -132,7 +132,7 @@ def _index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: flo
     if alpha != 1:
         source = source * alpha
     moved = scatter_add_rows(x.movedim(dim, 0), index, source.movedim(dim, 0))
-    return moved.movedim(0, dim).contiguous()
+    return moved.movedim(0, dim)
 
 
 def _scatter(x: Tensor, dim: int, index: Tensor, src: Tensor | float) -> Tensor:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -174,7 +175,7 @@ def trace_step(step: StepFunction, example: StepValues) -> StepGraph:
     guard_indices(traced.graph, arguments, flat)
     with _tracing():
         functional = make_fx(
-            functionalize(fx.Interpreter(traced).run, remove="mutations"),
+            functionalize(_Replay(traced).run, remove="mutations"),
             decomposition_table=decomposition_table(),
             tracing_mode="fake",
             _allow_non_fake_inputs=True,
@@ -184,6 +185,35 @@ def trace_step(step: StepFunction, example: StepValues) -> StepGraph:
     kept = _drop_unused(functional.graph, arguments, step)
     functional.recompile()
     return StepGraph(functional, kept, step.updated)
+
+
+class _Replay(fx.Interpreter):
+    """Runs the first trace under the second.
+
+    Later views are only valid for the strides of the first trace, so results whose strides a
+    decomposition has changed are laid out as they were.
+    """
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Runs one node; a failure is reported at the node's source line."""
+        try:
+            return self._like(super().run_node(n), n.meta.get("val"))
+        except UserError:
+            raise
+        except Exception as error:
+            first = str(error).strip().splitlines()[:1]
+            raise UserError(
+                f"{n.target} cannot be captured: {''.join(first)}", source_location(n)
+            ) from error
+
+    def _like(self, result: Any, expected: Any) -> Any:
+        if not isinstance(result, Tensor) or not isinstance(expected, Tensor):
+            return result
+        if result.stride() == expected.stride() or 0 in expected.stride():
+            return result
+        order = sorted(range(expected.dim()), key=lambda dim: -expected.stride(dim))
+        inverse = [order.index(dim) for dim in range(expected.dim())]
+        return result.permute(order).contiguous().permute(inverse)
 
 
 def _refuse_fused_attention(graph: fx.Graph) -> None:

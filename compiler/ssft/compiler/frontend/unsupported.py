@@ -19,6 +19,9 @@ _MAX_ATTEMPTS = 50
 _FILE = re.compile(r'"([^"<][^"]*)":(\d+):\d+')
 _ILLEGAL = re.compile(r"failed to legalize operation '([\w.]+)'")
 
+# torch-mlir's conversion of these dies on some operands; what we lower ourselves is gone by then.
+_CRASHING = {torch.ops.aten.scatter, torch.ops.aten.topk, torch.ops.aten.index_put}
+
 Found = tuple[str, SourceLocation | None]
 
 
@@ -51,7 +54,7 @@ def refuse_untraceable(graph: fx.Graph) -> None:
         target = node.target
         if not isinstance(target, torch._ops.OpOverload):
             found.append((str(target), source_location(node)))
-        elif torch.Tag.nondeterministic_seeded in target.tags:
+        elif torch.Tag.nondeterministic_seeded in target.tags or target.overloadpacket in _CRASHING:
             found.append((_aten_name(target), source_location(node)))
     _refuse(found)
 
