@@ -227,7 +227,9 @@ def _outermost(op: ir.Operation, like: ir.Operation) -> ir.Operation:
     """The ancestor of `op` that stands in the same block as `like`."""
     current = op.operation
     while current.block != like.block:
-        current = current.parent.operation
+        parent = current.parent
+        assert parent is not None, "the two operations have no common ancestor"
+        current = parent.operation
     return current
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from ssft.compiler.passes.base import Pass
 from ssft.compiler.passes.convert_ssft_to_linalg import ConvertSsftToLinalgPass
 from ssft.compiler.passes.cpu_decompose_concat import CpuDecomposeConcatPass
+from ssft.compiler.passes.cpu_expand_math import CpuExpandMathPass
 from ssft.compiler.passes.cpu_fold_transposes import CpuFoldTransposesPass
 from ssft.compiler.passes.cpu_lower_copies import CpuLowerCopiesPass
+from ssft.compiler.passes.cpu_relax_reductions import CpuRelaxReductionsPass
 from ssft.compiler.passes.cpu_separate_destinations import CpuSeparateDestinationsPass
 from ssft.compiler.passes.cpu_shield_contractions import CpuShieldContractionsPass
 from ssft.compiler.passes.cpu_split_loops import CpuSplitLoopsPass
@@ -40,8 +42,10 @@ TENSOR_STAGES: tuple[Stage, ...] = (
 
 KERNEL_STAGES: tuple[Stage, ...] = (
     CpuLowerCopiesPass(),
+    CpuRelaxReductionsPass(),
     "func.func(convert-linalg-to-loops)",
     CpuSplitLoopsPass(),
+    CpuExpandMathPass(),
     "canonicalize,cse,loop-invariant-code-motion",
     "expand-strided-metadata,lower-affine,convert-scf-to-cf",
     "func.func(math-expand-ops{ops=fpowi}),arith-expand{include-bf16=true}",

@@ -21,6 +21,8 @@ def emit(name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
         return None
     if product.m.size * product.n.size * product.k.size < TINY:
         return None
+    if product.m.size == 1 and product.n.size == 1:
+        return None  # dot products: a fused loop reads each array once, without any call
     call = _column_major(product)
     if call is None:
         return None

@@ -68,7 +68,11 @@ def product_of(
     for loop in sorted(sizes):
         axis = Axis(sizes[loop], *(table.get(loop, 0) for table in strides))
         member = tuple(loop in table for table in strides)
-        kind = {(True, True, True): "batch", (True, False, True): "m", (False, True, True): "n"}
+        kind: dict[tuple[bool, ...], str] = {
+            (True, True, True): "batch",
+            (True, False, True): "m",
+            (False, True, True): "n",
+        }
         classes[kind.get(member, "k")].append(axis)
     outer = _merge(classes["batch"])
     chosen = {}
