@@ -61,7 +61,7 @@ class Plan:
             attributes = self.module.operation.attributes
             if self.weights is not None:
                 sidecar = target.with_suffix(".safetensors")
-                write_safetensors(sidecar, self._stored_weights())
+                write_safetensors(sidecar, self.stored_weights())
                 attributes["ssft.weights"] = ir.DictAttr.get(
                     {
                         "file": ir.StringAttr.get(sidecar.name),
@@ -70,7 +70,7 @@ class Plan:
                 )
             write_text(target, self.text())
 
-    def _stored_weights(self) -> dict[str, Array]:
+    def stored_weights(self) -> dict[str, Array]:
         """Returns the parameters and buffers as the step wants them: permuted."""
         assert self.weights is not None
         signature = self.signature()

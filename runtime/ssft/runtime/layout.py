@@ -19,12 +19,12 @@ def original(array: np.ndarray, argument: ArgumentInfo, orders: Orders) -> np.nd
 
 
 def scatter_tile(full: np.ndarray, part: np.ndarray, tile: Tile) -> None:
-    """Writes the slice `part` to the original rows and columns that `tile` says it holds."""
+    """Adds the slice `part` to the original rows and columns that `tile` says it holds."""
     indices = [
         np.arange(size) if chosen is None else np.asarray(chosen, np.int64)
         for size, chosen in zip(full.shape[:2], (tile.rows, tile.columns), strict=False)
     ]
-    full[np.ix_(*indices)] = part
+    full[np.ix_(*indices)] += part
 
 
 def full_layout(
@@ -32,7 +32,10 @@ def full_layout(
     parameter: ArgumentInfo,
     orders: Orders,
 ) -> np.ndarray:
-    """The slices `parts` of something shaped like `parameter`, zeros elsewhere."""
+    """The sum of the slices `parts` of something shaped like `parameter`, zeros elsewhere.
+
+    Tiles of one mask are disjoint; the addends of a tied parameter's gradient are not.
+    """
     if len(parts) == 1 and parts[0][0].tile is None:
         info, array = parts[0]
         permuted = info.permuted or parameter.permuted
@@ -42,6 +45,8 @@ def full_layout(
         return restored.copy() if np.shares_memory(restored, array) else restored
     full = np.zeros(parameter.shape, parts[0][1].dtype)
     for info, array in parts:
+        if info.permuted is not None:
+            array = unpermute(array, info.permuted, orders)
         scatter_tile(full, array, info.tile or Tile())
     return full
 

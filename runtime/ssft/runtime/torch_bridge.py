@@ -115,7 +115,7 @@ class _SeededDraws(TorchDispatchMode):
         self._sites.start(torch.tensor(seed), torch.tensor(float(step), dtype=torch.float64))
         self._table = self._sites.decompositions()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return self._table.get(func, func)(*args, **(kwargs or {}))
 
 
@@ -190,3 +190,14 @@ def _like(value: np.ndarray, tensor: Tensor) -> Tensor:
 
 def _tensor(value: Any) -> Any:
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def example_batches(source: str, *, forever: bool) -> Iterator[dict[str, Any]]:
+    """Yields the ``batch()`` of a model file, once or for ever."""
+    definition = load_model_file(source)
+    with definition.running():
+        tensors, _ = split_batch(definition.call("batch"))
+    while True:
+        yield tensors
+        if not forever:
+            return

@@ -1,0 +1,162 @@
+"""``ssft-run``: train or evaluate a plan."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.files import write_text
+from ssft.compiler.tools.console import print_error
+from ssft.compiler.weights import Array, write_safetensors
+from ssft.runtime.comparison import Comparison
+from ssft.runtime.data import Batch, open_batches
+from ssft.runtime.session import Session
+from ssft.runtime.tools.display import TrainingDisplay, print_comparison, print_summary
+from ssft.runtime.training import StepRecord, summary, train
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the tool; returns 0, 1 for a diagnosed failure, 2 for a bad command line."""
+    faulthandler.enable()
+    parsed = _parser().parse_args(arguments)
+    try:
+        return _run(parsed)
+    except UserError as error:
+        print_error(error, "ssft-run")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        traceback.print_exc()
+        print("ssft-run: internal error: please report it with the plan", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ssft-run", description="Train or evaluate a plan.", allow_abbrev=False
+    )
+    parser.add_argument("plan", help="plan.mlir; its weights lie beside it")
+    parser.add_argument("--device", default="cpu", help="where to run (default: cpu)")
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        metavar="FILE",
+        help=".npz or .safetensors arrays, or a .py file with batches() "
+        "(default: the model file's own batch, over and over)",
+    )
+    data.add_argument("--data-seed", type=int, default=0, help="passed to batches() (default 0)")
+    data.add_argument("--evaluate", metavar="SPLIT", help="mean loss of a split; do not train")
+    training = parser.add_argument_group("training")
+    training.add_argument("--steps", type=int, default=10, help="how many (default 10)")
+    training.add_argument("--lr", type=float, help="learning rate (default: the plan's)")
+    training.add_argument("--seed", type=int, help="seed of the model's random numbers")
+    training.add_argument("--resume", metavar="FILE", help="continue from this checkpoint")
+    training.add_argument("--allow-non-finite", action="store_true", help="go on after NaN losses")
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--save", metavar="FILE", help="weights as safetensors, names as the model's"
+    )
+    output.add_argument("--checkpoint", metavar="FILE", help="all that is needed to --resume")
+    output.add_argument("--json", metavar="FILE", help="losses and measurements ('-': stdout)")
+    output.add_argument(
+        "--compare-to", choices=["torch"], help="run masked dense PyTorch beside, and compare"
+    )
+    output.add_argument("--model", metavar="FILE", help="model file (default: the plan's)")
+    output.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    if parsed.steps < 1:
+        raise UserError(f"--steps is {parsed.steps}, not at least 1", exit_code=2)
+    session = Session(parsed.plan, parsed.device, allow_non_finite=parsed.allow_non_finite)
+    if parsed.resume:
+        session.load(parsed.resume)
+    if parsed.lr is not None:
+        session.learning_rate = parsed.lr
+    if parsed.seed is not None:
+        session.seed = parsed.seed
+    if parsed.evaluate:
+        return _evaluate(parsed, session)
+    return _train(parsed, session)
+
+
+def _train(parsed: argparse.Namespace, session: Session) -> int:
+    batches = _batches(parsed, session, "train")
+    comparison = Comparison(session, parsed.model) if parsed.compare_to else None
+    if comparison is not None and parsed.lr is not None:
+        comparison.set_learning_rate(parsed.lr)
+    records: list[StepRecord] = []
+    try:
+        with TrainingDisplay(parsed.steps, enabled=not parsed.quiet) as display:
+
+            def observe(record: StepRecord) -> None:
+                records.append(record)
+                display.show(record)
+
+            train(session, batches, parsed.steps, comparison=comparison, observe=observe)
+    finally:
+        # What was trained before an error or an interrupt is not lost.
+        if parsed.checkpoint and records:
+            session.save(parsed.checkpoint)
+    if parsed.save:
+        _save_weights(parsed.save, session)
+    result: dict[str, Any] = {**summary(records), "losses": [record.loss for record in records]}
+    if not parsed.quiet:
+        print_summary(result)
+    if comparison is not None:
+        changed = comparison.frozen_unchanged()
+        differences = comparison.differences()
+        result["differences"] = [vars(difference) for difference in differences]
+        result["frozen_changed"] = changed
+        print_comparison(differences, changed)
+    _write_json(parsed, result)
+    return 0
+
+
+def _evaluate(parsed: argparse.Namespace, session: Session) -> int:
+    losses = [session.evaluate(batch) for batch in _batches(parsed, session, parsed.evaluate)]
+    if not losses:
+        raise UserError(f"the split '{parsed.evaluate}' has no batches")
+    result = {"split": parsed.evaluate, "batches": len(losses), "loss": sum(losses) / len(losses)}
+    if not parsed.quiet:
+        print(f"{parsed.evaluate}: loss {result['loss']:.4f} over {len(losses)} batches")
+    _write_json(parsed, result)
+    return 0
+
+
+def _batches(parsed: argparse.Namespace, session: Session, split: str) -> Iterator[Batch]:
+    inputs = session.signature.inputs
+    if parsed.data:
+        return open_batches(parsed.data, inputs, split=split, seed=parsed.data_seed)
+    source = parsed.model or session.signature.source
+    if source is None:
+        raise UserError("no data given", notes=["add --data FILE"])
+    from ssft.runtime.torch_bridge import example_batches
+
+    return example_batches(source, forever=not parsed.evaluate)
+
+
+def _save_weights(path: str, session: Session) -> None:
+    dtypes = {a.name: a.dtype for a in session.signature.parameters}
+    dtypes |= {alias: a.dtype for a in session.signature.parameters for alias in a.aliases}
+    arrays = {name: Array(dtypes[name], data) for name, data in session.state_dict().items()}
+    write_safetensors(path, arrays)
+
+
+def _write_json(parsed: argparse.Namespace, result: dict[str, Any]) -> None:
+    if parsed.json == "-":
+        print(json.dumps(result, indent=1))
+    elif parsed.json:
+        write_text(parsed.json, json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""A plan trains exactly what masked dense PyTorch trains: the contract that everything rests on.
+
+Twenty clipped steps; losses, gradients, moments and weights are compared after each.
+"""
+
+from __future__ import annotations
+
+import pytest
+from side_by_side import Captured, capture_example, train_both
+
+from ssft.compiler import Recipe
+
+EXAMPLES = {
+    "tiny-llama": "tiny_llama.py",
+    "llama-mha-eager": "hf_llama_mha_eager.py",
+    "llama-mha-sdpa": "hf_llama_mha_sdpa.py",
+    "llama-gqa-eager": "hf_llama_gqa_eager.py",
+    "llama-gqa-sdpa": "hf_llama_gqa_sdpa.py",
+    "minilm": "minilm_docstrings/model.py",
+}
+
+RECIPES = {
+    "full": Recipe("full"),
+    "s2ft": Recipe("s2ft", ratio=0.3, train=("*norm*", "*LayerNorm*")),
+    "rows": Recipe("rows", ratio=0.2),
+    "columns": Recipe("paca", ratio=0.1),
+    "block": Recipe("block", ratio=0.25, seed=1),
+    "union": Recipe("union", ratio=0.2, seed=2),
+}
+
+
+@pytest.fixture(scope="module")
+def captured_examples() -> dict[tuple[str, str], Captured]:
+    return {}
+
+
+def _captured(cache: dict, name: str, dtype: str) -> Captured:
+    if (name, dtype) not in cache:
+        cache[name, dtype] = capture_example(EXAMPLES[name], dtype)
+    return cache[name, dtype]
+
+
+def _recipe(name: str, example: str) -> Recipe:
+    recipe = RECIPES[name]
+    if name != "s2ft":
+        return recipe
+    pattern = "*LayerNorm*" if example == "minilm" else "*norm*"
+    return recipe.changed({"train": (pattern,)})
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("example", [name for name in EXAMPLES if name != "minilm"])
+def test_double_precision(captured_examples, example, recipe):
+    captured = _captured(captured_examples, example, "f64")
+    plan = captured.compile(_recipe(recipe, example))
+    found = train_both(captured, plan)
+    worst, what = found.largest("loss", "gradient", "moment", "weight")
+    assert worst <= 1e-12, what
+    assert found.frozen_changed == []
+    assert found.losses[-1] < found.losses[0]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("example", [name for name in EXAMPLES if name != "minilm"])
+def test_single_precision(captured_examples, example, recipe):
+    captured = _captured(captured_examples, example, "f32")
+    plan = captured.compile(_recipe(recipe, example))
+    found = train_both(captured, plan)
+    worst, what = found.largest("loss", "gradient", "moment")
+    assert worst <= 1e-5, what
+    assert found.frozen_changed == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+@pytest.mark.parametrize("recipe", ["s2ft", "union", "full"])
+def test_minilm(captured_examples, recipe, dtype):
+    """Real weights, six layers; the layer norms and biases train, too."""
+    captured = _captured(captured_examples, "minilm", dtype)
+    plan = captured.compile(_recipe(recipe, "minilm"))
+    found = train_both(captured, plan)
+    kinds = ("loss", "gradient", "moment") + (("weight",) if dtype == "f64" else ())
+    worst, what = found.largest(*kinds)
+    assert worst <= (1e-12 if dtype == "f64" else 1e-5), what
+    assert found.frozen_changed == []
