@@ -260,6 +260,7 @@ EXPECTED = {
     ("gpt-neox", "attention.dense.weight", 1): [4, 8],
     # The slopes of ALiBi are constants in the code, one per head.
     ("mpt", "attn.out_proj.weight", 1): [8],
+    ("mpt", "down_proj.weight", 1): [128],
     ("t5", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", 1): [4],
     ("t5", "decoder.block.0.layer.1.EncDecAttention.o.weight", 1): [4, 8],
     ("whisper", "decoder.layers.0.encoder_attn.v_proj.weight", 0): [4, 8],

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from ssft.compiler.analysis.axes import AxisAnalysis, analyze_axes
 from ssft.compiler.analysis.step import find_step
 from ssft.dialects._mlir import PassManager, ir, register_torch_dialect

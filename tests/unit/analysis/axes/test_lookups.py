@@ -83,12 +83,111 @@ def test_a_convolution_pins_its_window_and_not_its_channels(analyze):
     assert analysis.axes[-1].pins[0].reason == "computed index"
 
 
+INDEXING = """
+  %e0 = tensor.empty() : tensor<4xi64>
+  %rows = linalg.generic {{indexing_maps = [#id1], iterator_types = ["parallel"]}}
+      outs(%e0 : tensor<4xi64>) {{
+    ^bb0(%o: i64):
+      %i = linalg.index 0 : index
+      %j = arith.index_cast %i : index to i64
+      linalg.yield %j : i64
+  }} -> tensor<4xi64>
+  %tall = tensor.expand_shape %rows [[0, 1]] output_shape [4, 1]
+      : tensor<4xi64> into tensor<4x1xi64>
+  %n = arith.constant {size} : i64
+  %zero = arith.constant 0 : i64
+  %picked = arith.constant dense<{picked}> : tensor<2xi64>
+  %e = tensor.empty() : tensor<4x2xf32>
+  %x = linalg.generic {{indexing_maps = [affine_map<(i, j) -> (i, 0)>, #col, #id],
+                       iterator_types = ["parallel", "parallel"]}}
+      ins(%tall, %picked : tensor<4x1xi64>, tensor<2xi64>) outs(%e : tensor<4x2xf32>) {{
+    ^bb0(%p: i64, %q: i64, %o: f32):
+      %r = arith.index_cast %p : i64 to index
+      %neg = arith.cmpi slt, %q, %zero : i64
+      %wrap = arith.addi %q, %n : i64
+      %s = arith.select %neg, %wrap, %q : i64
+      %c = arith.index_cast %s : i64 to index
+      %v = tensor.extract %a[%r, %c] : tensor<4x{size}xf32>
+      linalg.yield %v : f32
+  }} -> tensor<4x2xf32>
+  %u = arith.addf %x, %b : tensor<4x2xf32>
+  %y = tensor.empty() : tensor<f32>
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "picked", "expected"),
+    [
+        # An arange and consecutive constants are slices.
+        (6, "[3, 4]", [["a.0", "b.0"], ["a.1[segment 0 of 3 + 2 + 1]"],
+                       ["a.1[segment 1 of 3 + 2 + 1]", "b.1"]]),
+        # One constant, counted from the end; it is read twice, so it is no axis of the result.
+        (6, "-2", [["a.0", "b.0"], ["a.1[segment 0 of 4 + 1 + 1]"], ["b.1"]]),
+        # Other constants are looked up by value.
+        (6, "[3, 1]", [["a.0", "b.0"]]),
+    ],
+)  # fmt: skip
+def test_indexing_by_an_arange_and_by_constants(free, size, picked, expected):
+    arguments = [("a", f"4x{size}xf32"), ("b", "4x2xf32")]
+    assert free(arguments, INDEXING.format(size=size, picked=picked), "y", "f32") == expected
+
+
+def test_an_arange_that_is_also_a_number_pins(free):
+    body = INDEXING.format(size=6, picked="[3, 4]").replace(
+        "linalg.yield %v : f32", "%h = arith.sitofp %p : i64 to f32\n"
+        "%w = arith.mulf %h, %v : f32\nlinalg.yield %w : f32"
+    )  # fmt: skip
+    axes = free([("a", "4x6xf32"), ("b", "4x2xf32")], body, "y", "f32")
+    assert [member for axis in axes for member in axis if ".0" in member] == []
+
+
+def test_an_accumulator_is_not_the_constant_that_it_starts_from(analyze):
+    body = """
+      %z = arith.constant dense<0> : tensor<2xi64>
+      %count = linalg.generic {indexing_maps = [#id, #row],
+                               iterator_types = ["parallel", "reduction"]}
+          ins(%n : tensor<2x5xi64>) outs(%z : tensor<2xi64>) {
+        ^bb0(%p: i64, %o: i64):
+          %s = arith.addi %o, %p : i64
+          linalg.yield %s : i64
+      } -> tensor<2xi64>
+      %g = "ssft.gather"(%a, %count) {dim = 0 : i64} : (tensor<2xf32>, tensor<2xi64>) -> tensor<2xf32>
+      %y = tensor.empty() : tensor<f32>
+    """  # noqa: E501
+    analysis = analyze([("a", "2xf32"), ("n", "2x5xi64", "frozen")], body, "y", "f32")
+    assert [pin.reason for pin in analysis.axes[0].pins] == ["looked up by value"]
+
+
 OURS = {
     "scatter_add": (
         [("d", "7x3xf32"), ("i", "5xi64", "input"), ("u", "5x3xf32")],
         """%r = "ssft.scatter_add"(%d, %i, %u) {dim = 0 : i64}
              : (tensor<7x3xf32>, tensor<5xi64>, tensor<5x3xf32>) -> tensor<7x3xf32>""",
         [["d.1", "u.1"]],
+    ),
+    "scatter_add into a splat": (
+        [("i", "5xi64", "input"), ("u", "5x3xf32"), ("w", "7x3xf32")],
+        """%z = arith.constant dense<0.0> : tensor<7x3xf32>
+           %s = "ssft.scatter_add"(%z, %i, %u) {dim = 0 : i64}
+             : (tensor<7x3xf32>, tensor<5xi64>, tensor<5x3xf32>) -> tensor<7x3xf32>
+           %r = arith.addf %s, %w : tensor<7x3xf32>""",
+        [["u.1", "w.1"]],
+    ),
+    "scatter_add at one index": (
+        [("d", "7x3xf32"), ("u", "1x3xf32")],
+        """%i = arith.constant dense<2> : tensor<1xi64>
+           %r = "ssft.scatter_add"(%d, %i, %u) {dim = 0 : i64}
+             : (tensor<7x3xf32>, tensor<1xi64>, tensor<1x3xf32>) -> tensor<7x3xf32>""",
+        [["d.0[segment 0 of 2 + 1 + 4]"], ["d.0[segment 2 of 2 + 1 + 4]"], ["d.1", "u.1"]],
+    ),
+    "gather of a range": (
+        [("w", "7x3xf32"), ("b", "2x3xf32")],
+        """%i = arith.constant dense<[4, 5]> : tensor<2xi64>
+           %s = "ssft.gather"(%w, %i) {dim = 0 : i64}
+             : (tensor<7x3xf32>, tensor<2xi64>) -> tensor<2x3xf32>
+           %r = arith.addf %s, %b : tensor<2x3xf32>""",
+        [["w.0[segment 0 of 4 + 2 + 1]"], ["w.0[segment 1 of 4 + 2 + 1]", "b.0"],
+         ["w.1", "b.1"]],
     ),
     "gather": (
         [("w", "7x3xf32"), ("i", "2xi64", "frozen"), ("b", "7x2xf32")],

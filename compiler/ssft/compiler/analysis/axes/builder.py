@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ssft.compiler.analysis.axes.forest import AxisForest
+from ssft.compiler.analysis.axes.positions import Position, Range, Single
 from ssft.compiler.diagnostics import UserError
 from ssft.dialects._mlir import ir
 
@@ -22,6 +23,7 @@ class AxisBuilder:
         self.forest = AxisForest()
         self.unknown: Counter[str] = Counter()
         self._nodes: dict[int, tuple[int | None, ...]] = {}
+        self._positions: dict[int, Position] = {}
         self._shapes: dict[ir.Type, tuple[int, ...] | None] = {}
 
     def shape(self, value: ir.Value) -> tuple[int, ...] | None:
@@ -76,10 +78,20 @@ class AxisBuilder:
 
     def define_like(self, value: ir.Value, source: ir.Value) -> None:
         """Sets a result with the dimensions of `source`, alike where that is."""
+        self.set_position(value, self.position(source))
         nodes = self.dimensions(source)
         self.define(
             value, [None if same else n for n, same in zip(nodes, self.alike(source), strict=True)]
         )
+
+    def position(self, value: ir.Value) -> Position | None:
+        """Returns what the elements of `value` are, where they are known to be positions."""
+        return self._positions.get(hash(value))
+
+    def set_position(self, value: ir.Value, position: Position | None) -> None:
+        """Records that the elements of `value` are positions."""
+        if position is not None:
+            self._positions[hash(value)] = position
 
     def unify_values(self, a: ir.Value, b: ir.Value) -> None:
         """Claims that two tensors of one shape have the same dimensions."""
@@ -101,6 +113,21 @@ class AxisBuilder:
         rest = forest.new(size - offset - count)
         forest.unify(node, forest.sum([forest.new(offset), part, rest]))
         return part
+
+    def window(self, node: int, position: Position | None, count: int) -> int | None:
+        """Returns the part of `node` that `count` lookups at `position` read, one after the other.
+
+        None where that is no part: the position is unknown, out of range, or always the same.
+        """
+        if isinstance(position, Single):
+            start, count = position.value, count if count == 1 else 0
+        elif isinstance(position, Range):
+            start = position.start
+        else:
+            return None
+        if count == 0 or not 0 <= start <= self.forest.size(node) - count:
+            return None
+        return self.slice(node, start, count)
 
 
 def _static_shape(kind: ir.Type) -> tuple[int, ...] | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ssft.compiler.analysis.axes.builder import AxisBuilder
+from ssft.compiler.analysis.axes.positions import BodyPositions, Range, Single
 from ssft.dialects._mlir import ir, linalg_indexing_maps
 
 _COMMUTATIVE = frozenset(
@@ -71,10 +72,13 @@ class LinalgRule:
         builder, forest = self._builder, self._builder.forest
         maps, operands = self._indexing_maps(op), list(op.operands)
         loops = Loops()
-        for value, indices in zip(operands, maps, strict=True):
-            self._read(value, indices, loops)
+        body = self._positions(op, operands, maps)
+        arguments = op.regions[0].blocks[0].arguments
+        for k, (value, indices) in enumerate(zip(operands, maps, strict=True)):
+            silent = builder.position(value) is not None and body.only_indexes(arguments[k])
+            self._read(value, indices, loops, only_sizes=silent)
         for inner in _nested(op):
-            self._body_op(inner, loops)
+            self._body_op(inner, loops, body)
         for loop in loops.varying & loops.sizes.keys() - loops.nodes.keys():
             loops.nodes[loop] = forest.new(loops.sizes[loop])
         for loop, reason in loops.pinned.items():
@@ -84,9 +88,47 @@ class LinalgRule:
         outputs = maps[len(maps) - len(results) :]
         self._reductions(op, {i for m in outputs for i in m if isinstance(i, int)}, loops)
         for value, indices in zip(results, outputs, strict=True):
-            builder.define(
-                value, [self._written(i, loops, value, d) for d, i in enumerate(indices)]
-            )
+            nodes = [self._written(i, loops, value, d) for d, i in enumerate(indices)]
+            builder.define(value, nodes)
+        self._result_positions(op, outputs, loops, body)
+
+    def _positions(
+        self, op: ir.Operation, operands: list[ir.Value], maps: list[list[Index]]
+    ) -> BodyPositions:
+        """What the body's arguments are, where inputs are positions.
+
+        An output's argument is an accumulator, so it is not what the operand was.
+        """
+        known: dict[int, Range | Single] = {}
+        inputs = len(operands) - len(op.results)
+        for k, (value, indices) in enumerate(zip(operands[:inputs], maps[:inputs], strict=True)):
+            position = self._builder.position(value)
+            if isinstance(position, Single):
+                known[k] = position
+            elif isinstance(position, Range):
+                loop = indices[position.axis]
+                if isinstance(loop, int):
+                    known[k] = Range(loop, position.start)
+        return BodyPositions(op.regions[0].blocks[0], known)
+
+    def _result_positions(
+        self, op: ir.Operation, outputs: list[list[Index]], loops: Loops, body: BodyPositions
+    ) -> None:
+        """Records results that are positions: an arange, or one that is broadcast or wrapped."""
+        if set(loops.sizes) - {i for m in outputs for i in m if isinstance(i, int)}:
+            return
+        block = op.regions[0].blocks[0]
+        yielded = block.operations[len(block.operations) - 1].operation.operands
+        for value, source, indices in zip(op.results, yielded, outputs, strict=True):
+            if not isinstance(source.type, ir.IntegerType):
+                continue
+            position = body.resolve(source)
+            if isinstance(position, Range):
+                if position.axis in indices:
+                    dim = indices.index(position.axis)
+                    self._builder.set_position(value, Range(dim, position.start))
+            elif position is not None:
+                self._builder.set_position(value, position)
 
     def _indexing_maps(self, op: ir.Operation) -> list[list[Index]]:
         attribute = (
@@ -101,14 +143,16 @@ class LinalgRule:
             ]
         return self._maps[attribute]
 
-    def _read(self, value: ir.Value, indices: list[Index], loops: Loops) -> None:
+    def _read(
+        self, value: ir.Value, indices: list[Index], loops: Loops, *, only_sizes: bool
+    ) -> None:
         builder, forest = self._builder, self._builder.forest
         nodes = builder.dimensions(value)
         for node, alike, index in zip(nodes, builder.alike(value), indices, strict=True):
             size = forest.size(node)
             if isinstance(index, int):
                 loops.sizes[index] = size
-                if not alike:
+                if not alike and not only_sizes:
                     loops.varying.add(index)
                     forest.unify(loops.nodes.setdefault(index, node), node)
             elif isinstance(index, Compound):
@@ -126,37 +170,33 @@ class LinalgRule:
         self._builder.forest.pin(node, "computed index")
         return node
 
-    def _body_op(self, op: ir.Operation, loops: Loops) -> None:
+    def _body_op(self, op: ir.Operation, loops: Loops, body: BodyPositions) -> None:
         if op.name == "linalg.index":
             loop = ir.IntegerAttr(op.attributes["dim"]).value
             loops.varying.add(loop)
-            if any(use.owner.operation.name != "tensor.extract" for use in op.results[0].uses):
+            if not body.only_indexes(op.results[0]):
                 loops.pin((loop,), "position used")
         elif op.name == "tensor.extract":
-            self._lookup(op, loops)
+            self._lookup(op, loops, body)
         else:
             for operand in op.operands:
                 self._builder.pin(operand, f"used in a body by {op.name}")
 
-    def _lookup(self, op: ir.Operation, loops: Loops) -> None:
+    def _lookup(self, op: ir.Operation, loops: Loops, body: BodyPositions) -> None:
         """An element read at an index: a loop's own index is the identity, not a position."""
         builder, forest = self._builder, self._builder.forest
         source, *indices = op.operands
         for node, value in zip(builder.dimensions(source), indices, strict=True):
-            producer = None if isinstance(value.owner, ir.Block) else value.owner.operation
-            if forest.size(node) == 1:
-                continue
-            if producer is not None and producer.name == "linalg.index":
-                loop = ir.IntegerAttr(producer.attributes["dim"]).value
-                part = builder.slice(node, 0, min(loops.sizes[loop], forest.size(node)))
-                if forest.size(part) != loops.sizes[loop]:
-                    loops.pin((loop,), "looked up out of range")
-                    continue
-                forest.unify(loops.nodes.setdefault(loop, part), part)
-            elif producer is not None and producer.name == "arith.constant":
-                builder.slice(node, ir.IntegerAttr(producer.attributes["value"]).value, 1)
-            else:
+            position = body.resolve(value)
+            loop = position.axis if isinstance(position, Range) else None
+            count = 1 if loop is None else loops.sizes.get(loop, 0)
+            part = builder.window(node, position, count)
+            if part is None:
                 forest.pin(node, "looked up by value")
+                loops.pin(() if loop is None else (loop,), "looked up out of range")
+            elif loop is not None:
+                loops.varying.add(loop)
+                forest.unify(loops.nodes.setdefault(loop, part), part)
 
     def _reductions(self, op: ir.Operation, parallel: set[int], loops: Loops) -> None:
         forest = self._builder.forest

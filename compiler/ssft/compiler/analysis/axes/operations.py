@@ -29,10 +29,15 @@ def _by_index(
     builder: AxisBuilder, whole: ir.Value, indices: ir.Value, part: ir.Value, dim: int
 ) -> None:
     """Claims that `part` is `whole` with dimension `dim` replaced by the one of `indices`."""
+    count = (builder.shape(indices) or (0,))[0]
+    position = builder.position(indices)
     for d, (a, b) in enumerate(
         zip(builder.dimensions(whole), builder.dimensions(part), strict=True)
     ):
-        if d == dim:
+        window = builder.window(a, position, count) if d == dim else None
+        if window is not None:
+            builder.forest.unify(window, b)
+        elif d == dim:
             builder.forest.pin(a, "looked up by value")
             builder.forest.unify(b, builder.dimensions(indices)[0])
         else:

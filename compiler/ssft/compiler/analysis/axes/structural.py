@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssft.compiler.analysis.axes.builder import AxisBuilder
+from ssft.compiler.analysis.axes.positions import constant_position, regroup
 from ssft.dialects._mlir import ir
 
 
 def constant(builder: AxisBuilder, op: ir.Operation) -> None:
     """``arith.constant``: data that is not a splat has places of its own."""
     value, result = op.attributes["value"], op.results[0]
-    if not builder.shape(result):
+    shape = builder.shape(result)
+    if not shape:
         return
+    builder.set_position(result, constant_position(value, shape))
     if isinstance(value, ir.DenseElementsAttr) and ir.DenseElementsAttr(value).is_splat:
         builder.define_alike(result)
     else:
@@ -53,8 +56,13 @@ def reassociate(builder: AxisBuilder, op: ir.Operation) -> None:
         [ir.IntegerAttr(i).value for i in ir.ArrayAttr(group)]
         for group in ir.ArrayAttr(op.attributes["reassociation"])
     ]
+    collapse = op.name == "tensor.collapse_shape"
+    fine_shape = builder.shape(source if collapse else result) or ()
+    builder.set_position(
+        result, regroup(builder.position(source), groups, fine_shape, collapse=collapse)
+    )
     nodes, alike = builder.dimensions(source), builder.alike(source)
-    if op.name == "tensor.collapse_shape":
+    if collapse:
         builder.define(
             result,
             [
@@ -63,12 +71,11 @@ def reassociate(builder: AxisBuilder, op: ir.Operation) -> None:
             ],
         )
         return
-    shape = builder.shape(result) or ()
-    fine: list[int | None] = [None] * len(shape)
+    fine: list[int | None] = [None] * len(fine_shape)
     for whole, same, group in zip(nodes, alike, groups, strict=False):
         if same:
             continue
-        split = [forest.new(shape[i]) for i in group]
+        split = [forest.new(fine_shape[i]) for i in group]
         forest.unify(whole, forest.product(split))
         for i, node in zip(group, split, strict=True):
             fine[i] = node
