@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch._subclasses import FakeTensorMode
 
-from ssft.compiler.diagnostics import UserError
+from ssft.compiler.diagnostics import SourceLocation, UserError
+from ssft.compiler.frontend.abstract import without_data
 from ssft.compiler.frontend.attributes import annotate, optimizer_attribute
 from ssft.compiler.frontend.forward import export_forward
 from ssft.compiler.frontend.loss_module import LossFunction, LossModule, split_batch
@@ -131,20 +131,23 @@ def capture_file(
     With `abstract`, ``model()`` and ``batch()`` run on tensors without data: any size fits in
     memory, and the result has no weights. `max_grad_norm` overrides the file's.
     """
-    fake = FakeTensorMode(allow_non_fake_inputs=True) if abstract else contextlib.nullcontext()
-    with fake, definition.running():
-        model = definition.call("model")
+    with without_data() if abstract else contextlib.nullcontext(), definition.running():
+        model = definition.call("model", abstract=abstract)
         _check_model(model)
-        batch = definition.call("batch")
+        batch = definition.call("batch", abstract=abstract)
         limit = max_grad_norm if max_grad_norm is not None else definition.max_grad_norm
-        return capture(
-            model,
-            batch,
-            loss=definition.loss,
-            optimizer=definition.optimizer,
-            max_grad_norm=limit,
-            source=definition.source,
-        )
+        try:
+            return capture(
+                model,
+                batch,
+                loss=definition.loss,
+                optimizer=definition.optimizer,
+                max_grad_norm=limit,
+                source=definition.source,
+            )
+        except UserError as error:
+            error.location = error.location or SourceLocation(definition.source)
+            raise
 
 
 def _check_model(model: object) -> None:
@@ -202,5 +205,4 @@ def _lower(
     annotate(module, graph.arguments, graph.updates, attributes)
     torch_text = module.operation.get_asm(enable_debug_info=True)
     to_linalg(module)
-    annotate(module, graph.arguments, graph.updates, attributes)
     return context, module, torch_text

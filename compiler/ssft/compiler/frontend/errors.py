@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -34,7 +34,9 @@ def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
     ]
 
 
-def from_exception(error: BaseException, action: str) -> UserError:
+def from_exception(
+    error: BaseException, action: str, further_notes: Iterable[str] = ()
+) -> UserError:
     """Describes `error`, raised by the user's code during `action`, with its frames as notes."""
     frames = user_frames(error)
     text = str(error).strip().splitlines()
@@ -45,9 +47,10 @@ def from_exception(error: BaseException, action: str) -> UserError:
     ]
     location = None
     if frames:
-        last = frames[-1]
+        own = [frame for frame in frames if "site-packages" not in frame.filename]
+        last = (own or frames)[-1]
         location = SourceLocation(last.filename, last.lineno or 0, (last.colno or 0) + 1)
-    return UserError(f"{action} failed: {summary}", location, notes)
+    return UserError(f"{action} failed: {summary}", location, [*notes, *further_notes])
 
 
 @contextmanager

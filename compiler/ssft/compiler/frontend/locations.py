@@ -22,6 +22,7 @@ from ssft.compiler.analysis.step import body, find_step, operations
 from ssft.compiler.diagnostics import SourceLocation
 from ssft.dialects._mlir import ir
 
+FUNCTION = "step"
 OPTIMIZER = "<optimizer>"
 BACKWARD = "<backward>"
 _FRAME = re.compile(r'File "([^"]+)", line ([0-9]+)')
@@ -107,10 +108,11 @@ def use_node_locations(importer: Any, context: ir.Context) -> None:
     cache.__class__ = type("LocatingContextCache", (type(cache),), members)
 
 
-def locate_arguments(module: ir.Module, names: Sequence[str]) -> None:
-    """Gives each argument of ``@step`` its name as location."""
-    block = body(find_step(module.operation))
-    for argument, name in zip(block.arguments, names, strict=True):
+def locate_signature(module: ir.Module, names: Sequence[str]) -> None:
+    """Gives ``@step`` and each of its arguments its name as location."""
+    step = find_step(module.operation)
+    step.location = ir.Location.name(FUNCTION, context=module.context)
+    for argument, name in zip(body(step).arguments, names, strict=True):
         argument.set_location(ir.Location.name(name, context=module.context))
 
 

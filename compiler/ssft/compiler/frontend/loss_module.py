@@ -109,6 +109,8 @@ def split_batch(batch: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, 
     for key, value in batch.items():
         if not isinstance(key, str):
             raise UserError(f"batch() has the key {key!r}, which is no string")
+        if hasattr(value, "__array_interface__"):
+            value = torch.as_tensor(value)
         if isinstance(value, Tensor):
             seen = any(value is other for other in tensors.values())
             tensors[key] = value.detach().clone() if seen else value.detach()
@@ -117,7 +119,7 @@ def split_batch(batch: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, 
         else:
             raise UserError(
                 f"batch() has a {type(value).__name__} under {key!r}, which is no tensor",
-                notes=["entries are tensors, or numbers, strings and None as constants"],
+                notes=["entries are tensors or arrays; numbers, strings and None are constants"],
             )
     if not tensors:
         raise UserError("batch() has no tensor")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ssft.compiler.frontend.locations import (
-    locate_arguments,
+    FUNCTION,
     locate_everything,
+    locate_signature,
     use_node_locations,
 )
 from ssft.compiler.frontend.scatter import raise_scatter_adds
@@ -17,7 +18,6 @@ from ssft.compiler.frontend.unsupported import (
 )
 from ssft.dialects._mlir import PassManager, fx_importer, ir, register_torch_dialect
 
-FUNCTION = "step"
 _LOAD_TORCH_CONVERSION = "builtin.module(torch-func-backend-type-conversion)"
 _TO_TORCH_BACKEND = (
     "builtin.module(func.func(torch-match-quantized-custom-ops),"
@@ -53,7 +53,7 @@ def import_graph(graph: StepGraph, context: ir.Context) -> ir.Module:
         # The conversion dialect cannot be loaded by name, only by a pass that depends on it.
         _run(ir.Module.parse("module {}"), _LOAD_TORCH_CONVERSION)
     raise_scatter_adds(module)
-    locate_arguments(module, [argument.name for argument in graph.arguments])
+    locate_signature(module, [argument.name for argument in graph.arguments])
     refuse_unknown_operators(module)
     return module
 

@@ -35,14 +35,18 @@ class ModelDefinition:
     optimizer: Callable[..., Any] | None = None
     max_grad_norm: float | None = None
 
-    def call(self, name: str) -> Any:
-        """Calls ``model`` or ``batch``; an exception in it becomes a `UserError`."""
+    def call(self, name: str, *, abstract: bool = False) -> Any:
+        """Calls ``model`` or ``batch``; an exception in it becomes a `UserError`.
+
+        `abstract` says that it runs on tensors without data, which may be why it fails.
+        """
         try:
             return getattr(self, name)()
         except UserError:
             raise
         except Exception as error:
-            raise from_exception(error, f"{name}()") from error
+            notes = ["tensors have no data here (--abstract): values cannot be loaded or read"]
+            raise from_exception(error, f"{name}()", notes if abstract else []) from error
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.frontend.errors import from_exception
 
 DEFAULT_LR = 2e-4
 _SUPPORTED: dict[type, str] = {
@@ -83,7 +84,7 @@ def read_optimizer(
     if optimizer is None:
         optimizer = torch.optim.AdamW(list(parameters.values()), lr=DEFAULT_LR, weight_decay=0.0)
     elif not isinstance(optimizer, torch.optim.Optimizer):
-        optimizer = optimizer(list(parameters.values()))
+        optimizer = _call(optimizer, parameters)
     kind = _SUPPORTED.get(type(optimizer))
     if kind is None:
         raise UserError(
@@ -95,6 +96,17 @@ def read_optimizer(
     base_lr = _number(optimizer.param_groups[0]["lr"], kind, "lr")
     groups = tuple(_read_group(group, kind, base_lr, names) for group in optimizer.param_groups)
     return OptimizerSpec(kind, base_lr, groups)
+
+
+def _call(
+    function: Callable[[list[nn.Parameter]], Any], parameters: Mapping[str, nn.Parameter]
+) -> Any:
+    try:
+        return function(list(parameters.values()))
+    except UserError:
+        raise
+    except Exception as error:
+        raise from_exception(error, "optimizer(params)") from error
 
 
 def _read_group(

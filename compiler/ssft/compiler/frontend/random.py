@@ -124,6 +124,11 @@ class DrawSites:
             return random_uniform(*self._next(), like.shape) < p
         return random_bernoulli(*self._next(), like.shape, p)
 
+    def integers(self, low: int, high: int, size: Sequence[int]) -> Tensor:
+        """Draws int64 values in [low, high)."""
+        bits = random_bits(*self._next(), size).to(torch.int64)
+        return ((bits * (high - low)) >> _BITS) + low
+
     def decompositions(self) -> dict[Any, Callable[..., Any]]:
         """Returns replacements for ATen's random operations, as ``make_fx`` takes them."""
         aten = torch.ops.aten
@@ -153,6 +158,11 @@ class DrawSites:
             aten.rand_like.default: lambda x, *, dtype=None, **_: self.uniform(like(x, dtype)),
             aten.uniform_.default: lambda x, low=0.0, high=1.0, *, generator=None: x.copy_(
                 self.uniform(x) * (high - low) + low
+            ),
+            aten.randint.default: lambda high, size, **_: self.integers(0, high, size),
+            aten.randint.low: lambda low, high, size, **_: self.integers(low, high, size),
+            aten.exponential_.default: lambda x, rate=1.0, *, generator=None: x.copy_(
+                -torch.log1p(-self.uniform(x)) / rate
             ),
             aten.randn.default: lambda size, *, dtype=None, **_: self.normal(empty(size, dtype)),
             aten.randn_like.default: lambda x, *, dtype=None, **_: self.normal(like(x, dtype)),
