@@ -227,6 +227,32 @@ def test_all_free_axes_at_once_in_double_precision(name):
     assert this.error(names, orders) < (1e-6 if "llama" in name else 1e-12)
 
 
+def test_grouped_queries_keys_and_values_in_one_projection_indexed_by_lists():
+    """PyTorch cannot run this model's traced step (a view of strided memory), so only its loss."""
+    torch.manual_seed(0)
+    options = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model, batch = decoder("Falcon", new_decoder_architecture=True, num_kv_heads=2, **options)
+    model = LossOnly(model)
+    step = capture(model, batch)
+    analysis = analyze_axes(find_step(step.module.operation))
+    fused = next(i for i, a in enumerate(step.arguments) if "query_key_value" in a.name)
+    # Two groups of two queries, a key and a value; rotary halves, in which values take part.
+    assert str(analysis.dimension(fused, 0)) == "2x(2 + 1 + 1)x(4 + 4)"
+    generator = np.random.default_rng(0)
+    with torch.no_grad():
+        expected = model(**batch)
+        for axis in analysis.free_axes:
+            order = {"x": generator.permutation(axis.size)}
+            state = {}
+            for number, argument in enumerate(step.arguments):
+                if argument.role in ("trainable", "frozen"):
+                    layouts = [d.text({axis.id: "x"}) for d in analysis.dimensions[number]]
+                    weight = step.weights[argument.name].numpy()
+                    state[argument.name] = torch.from_numpy(permute(weight, layouts, order))
+            got = torch.func.functional_call(model, state, (), batch)
+            assert abs(float(got - expected)) < 1e-5, axis
+
+
 def test_permuting_moves_something():
     """The tests above would pass if nothing were permuted."""
     this = case("llama-gqa")
