@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ssft.compiler import plan_schema
+from ssft.compiler.diagnostics import UserError
 from ssft.dialects._mlir import ir
-
-STEP_NAME = "step"
 
 
 def find_step(module: ir.Operation) -> ir.Operation:
     """Returns the ``func.func @step`` of `module`.
 
     Raises:
-        LookupError: the module has none.
+        UserError: the module has none, or it is no straight-line code.
     """
-    for op in module.regions[0].blocks[0].operations:
-        op = op.operation
-        if op.name == "func.func" and ir.StringAttr(op.attributes["sym_name"]).value == STEP_NAME:
-            return op
-    raise LookupError("the module has no function @step")
+    step = plan_schema.find_step(module)
+    blocks = len(step.regions[0].blocks)
+    if blocks != 1:
+        raise UserError(
+            f"function '@step' has {blocks} blocks",
+            notes=["a step has a body, and the body is straight-line code: one block"],
+        )
+    return step
 
 
 def body(step: ir.Operation) -> ir.Block:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.passes.base import Pass, PassContext
@@ -153,12 +154,14 @@ class _Execution:
     def callable(self, pass_: Pass) -> Callable[..., None]:
         """Returns what MLIR calls to run `pass_`."""
 
-        def run(op: ir.Operation, control: object) -> None:
+        def run(op: ir.Operation, control: Any) -> None:
             context = PassContext(signal_failure=control.signal_pass_failure)
             self.current = pass_.argument
             errors = len(self.collector.errors)
             try:
                 pass_.run(op.operation, context)
+            except UserError as error:
+                context.error(op.operation, error.message, *error.notes)
             finally:
                 self._keep(pass_.argument, context)
             # An error that is emitted without failing the pass would be lost by the bindings.
