@@ -13,7 +13,6 @@ from ssft.compiler.backends.cpu.schedule import Kernel
 from ssft.compiler.pipelines.run import run_pipeline
 from ssft.dialects._mlir import execution_engine, ir
 
-EXTENT = "ssft.extent"
 TABLE = "ssft_table"
 
 # A record is {entry, cells, extent}: see `ssft.compiler.backends.cpu.program`.
@@ -96,16 +95,16 @@ def kernel_module(kernels: Sequence[Kernel], context: ir.Context) -> ir.Module:
         globals_.update(kernel.globals)
     texts = [*globals_.values(), *(kernel.text for kernel in kernels)]
     module = ir.Module.parse("module {\n" + "\n".join(texts) + "\n}\n", context)
-    extents = {kernel.name: kernel.extent for kernel in kernels}
+    splits = {kernel.name: kernel.splits for kernel in kernels}
     with context:
         for op in module.body.operations:
             name = _symbol(op)
-            if name in extents:
+            if name in splits:
                 # Internal: MLIR's JIT makes no wrapper. Not inlined: `noalias` stays on arguments.
                 op.attributes["llvm.linkage"] = ir.Attribute.parse("#llvm.linkage<internal>")
                 op.attributes["passthrough"] = ir.Attribute.parse('["noinline"]')
-                if extents[name]:
-                    op.attributes[EXTENT] = ir.Attribute.parse(f"{extents[name]} : i64")
+                if splits[name]:
+                    op.attributes["ssft.splits"] = ir.DenseI64ArrayAttr.get(splits[name])
     return module
 
 

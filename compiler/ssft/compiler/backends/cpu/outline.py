@@ -118,10 +118,10 @@ class Outliner:
         text = function.get_asm(use_local_scope=True)
         if text not in self.names:
             name = f"kernel_{len(self.kernels)}"
-            extent = _extent(operations) if parallel else 0
+            extent, splits = independent_loops(operations) if parallel else (0, ())
             self.names[text] = name
             named = text.replace("@kernel(", f"@{name}(", 1)
-            self.kernels[name] = Kernel(name, named, len(parameters), extent)
+            self.kernels[name] = Kernel(name, named, len(parameters), extent, splits)
         return self.names[text]
 
     def copy(self, source: Layout, target: Layout, overlap: bool, parallel: bool) -> str:
@@ -136,7 +136,9 @@ class Outliner:
             split = parallel and source.shape and math.prod(source.shape) >= PARALLEL_WORK
             named = "func.func private " + text.replace("@kernel", f"@{name}", 1)
             self.names[text] = name
-            self.kernels[name] = Kernel(name, named, 2, source.shape[0] if split else 0)
+            self.kernels[name] = (
+                Kernel(name, named, 2, source.shape[0], (0,)) if split else Kernel(name, named, 2)
+            )
         return self.names[text]
 
 
@@ -253,25 +255,45 @@ def _written(operations: Sequence[ir.Operation]) -> set[ir.Value] | None:
     return written
 
 
-def _extent(operations: Sequence[ir.Operation]) -> int:
-    """The trip count of the outermost loop if it is parallel and the work is worth splitting."""
-    extents, work = set(), 0
+def independent_loops(operations: Sequence[ir.Operation]) -> tuple[int, tuple[int, ...]]:
+    """The trip count of loops that threads can share, and their depths in each loop nest.
+
+    0 if there are none or the work is not worth it. Of several operations that follow each other
+    on the same array, each must be split along the same dimension of that array: then no thread
+    needs what another one has written.
+    """
+    extents, depths, work = set(), [], 0
     for op in operations:
-        if op.name != "linalg.generic":
-            if op.name != "linalg.fill":
-                return 0
-            layout = layout_of(op.operands[1].type)
-            shape = layout.shape if layout else ()
-            extents.add(shape[0] if shape else 0)
-            work += math.prod(shape)
-            continue
-        sizes = _loop_sizes(op)
-        kinds = [str(kind) for kind in ir.ArrayAttr(op.attributes["iterator_types"])]
-        if not sizes or "reduction" in kinds[0]:
-            return 0
-        extents.add(sizes[0])
+        if op.name not in ("linalg.generic", "linalg.fill"):
+            return 0, ()
+        sizes, loop = _split_loop(op, shared=len(operations) > 1)
+        if loop is None:
+            return 0, ()
+        extents.add(sizes[loop])
+        depths.append(loop)
         work += math.prod(sizes)
-    return extents.pop() if len(extents) == 1 and work >= PARALLEL_WORK else 0
+    if len(extents) != 1 or work < PARALLEL_WORK:
+        return 0, ()
+    return extents.pop(), tuple(depths)
+
+
+def _split_loop(op: ir.Operation, shared: bool) -> tuple[list[int], int | None]:
+    """The loop sizes of a linalg operation, and the loop to split, if there is one."""
+    if op.name == "linalg.fill":
+        sizes = list(ir.MemRefType(op.operands[1].type).shape)
+        return sizes, 0 if sizes else None
+    sizes = _loop_sizes(op)
+    kinds = [str(kind) for kind in ir.ArrayAttr(op.attributes["iterator_types"])]
+    candidates = [loop for loop in range(len(sizes)) if "parallel" in kinds[loop]]
+    if shared:
+        maps = ir.ArrayAttr(op.attributes["indexing_maps"])
+        output = ir.AffineMapAttr(maps[len(maps) - 1]).value.results
+        first = (
+            output[0].position if len(output) and isinstance(output[0], ir.AffineDimExpr) else -1
+        )
+        candidates = [loop for loop in candidates if loop == first]
+    useful = [loop for loop in candidates if sizes[loop] > 1]
+    return sizes, useful[0] if useful else None
 
 
 def _loop_sizes(generic: ir.Operation) -> list[int]:

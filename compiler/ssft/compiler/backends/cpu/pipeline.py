@@ -13,10 +13,12 @@ from ssft.compiler.passes.cpu_decompose_concat import CpuDecomposeConcatPass
 from ssft.compiler.passes.cpu_expand_math import CpuExpandMathPass
 from ssft.compiler.passes.cpu_fold_transposes import CpuFoldTransposesPass
 from ssft.compiler.passes.cpu_lower_copies import CpuLowerCopiesPass
+from ssft.compiler.passes.cpu_order_loops import CpuOrderLoopsPass
 from ssft.compiler.passes.cpu_relax_reductions import CpuRelaxReductionsPass
 from ssft.compiler.passes.cpu_separate_destinations import CpuSeparateDestinationsPass
 from ssft.compiler.passes.cpu_shield_contractions import CpuShieldContractionsPass
 from ssft.compiler.passes.cpu_split_loops import CpuSplitLoopsPass
+from ssft.compiler.passes.cpu_split_reductions import CpuSplitReductionsPass
 from ssft.compiler.passes.cpu_write_in_place import CpuWriteInPlacePass
 
 Stage = str | Pass
@@ -29,6 +31,7 @@ TENSOR_STAGES: tuple[Stage, ...] = (
     CpuShieldContractionsPass(),
     "func.func(linalg-fold-unit-extent-dims),linalg-fuse-elementwise-ops,canonicalize,cse",
     "inline,symbol-dce",
+    CpuSplitReductionsPass(),
     CpuDecomposeConcatPass(),
     CpuWriteInPlacePass(),
     "canonicalize,cse",
@@ -38,6 +41,7 @@ TENSOR_STAGES: tuple[Stage, ...] = (
     "function-boundary-type-conversion=identity-layout-map}",
     "canonicalize,cse,canonicalize",
     "func.func(linalg-generalize-named-ops)",
+    CpuOrderLoopsPass(),
 )
 
 KERNEL_STAGES: tuple[Stage, ...] = (

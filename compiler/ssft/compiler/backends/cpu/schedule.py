@@ -49,13 +49,15 @@ class Kernel:
 
     `text` defines ``func.func private @<name>(operands…, %lo: index, %hi: index)``. If `extent` is
     not 0 the iterations ``lo <= i < hi`` of ``0 <= i < extent`` are independent and may run on
-    several threads. `globals` are module-level definitions that the text uses, by name.
+    several threads; `splits` gives the depth of that loop in each loop nest of an outlined kernel
+    (see ``cpu-split-loops``). `globals` are module-level definitions that the text uses, by name.
     """
 
     name: str
     text: str
     operands: int
     extent: int = 0
+    splits: tuple[int, ...] = ()
     globals: dict[str, str] = field(default_factory=dict)
 
 

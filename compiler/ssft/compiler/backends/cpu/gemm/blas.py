@@ -41,7 +41,7 @@ def emit(name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
     ]
     extent = product.outer[0].size if product.independent and product.outer[0].size > 1 else 0
     text = _function(name, product, types, swapped, names, bool(extent))
-    return Kernel(name, text, 3, extent, definitions)
+    return Kernel(name, text, operands=3, extent=extent, globals=definitions)
 
 
 def _column_major(product: Product) -> tuple[bool, str, tuple[int, int, int]] | None:
