@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -63,16 +64,11 @@ def load_all() -> dict[str, type[Pass]]:
 def load_plugin(path: str | Path) -> list[type[Pass]]:
     """Registers every pass defined in a Python file outside the package; returns them.
 
-    Raises `UserError` if there is no such file or no pass in it, and `RegistryError` if one of its
-    flags is taken.
+    Raises `UserError` if the file cannot be imported or holds no pass, and `RegistryError` if one
+    of its flags is taken.
     """
     path = Path(path)
-    spec = importlib.util.spec_from_file_location(f"ssft_plugin_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UserError(f"cannot load passes from '{path}'", notes=["it must be a Python file"])
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    passes = _passes_in(module)
+    passes = _passes_in(_import_file(path))
     if not passes:
         raise UserError(f"there is no pass in '{path}'")
     for pass_ in passes:
@@ -83,6 +79,22 @@ def load_plugin(path: str | Path) -> list[type[Pass]]:
             )
         _plugins[pass_.argument] = pass_
     return passes
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"ssft_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UserError(f"cannot load passes from '{path}'", notes=["it must be a Python file"])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"cannot load passes from '{path}': {reason}") from error
+    return module
 
 
 def suggestions(name: str, known: list[str]) -> list[str]:

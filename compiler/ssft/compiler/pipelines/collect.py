@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 from ssft.compiler.diagnostics import SourceLocation
 from ssft.dialects._mlir import ir
@@ -99,7 +99,7 @@ class DiagnosticCollector:
         return True
 
     def _convert(self, native: ir.Diagnostic) -> Diagnostic:
-        severity = native.severity.name.lower()
+        severity = cast(Severity, native.severity.name.lower())
         own = diagnostic(severity, native.location, native.message, self.default_file)
         notes = tuple(self._convert(note) for note in native.notes)
         return Diagnostic(own.severity, own.location, own.message, own.notes + notes)

@@ -35,8 +35,10 @@ class IRPrinting:
 
     def enable(self, manager: PassManager) -> None:
         """Switches on what the pass manager can do itself."""
-        after = self.after_all or self.after_change or bool(self.tree_dir and not self.before_all)
-        if not (self.before_all or after or self.after_failure):
+        # For MLIR, "after change" and "after failure" restrict "after all".
+        after = self.after_all or self.after_change or self.after_failure
+        after |= bool(self.tree_dir and not self.before_all)
+        if not (self.before_all or after):
             return
         manager.enable_ir_printing(
             print_before_all=self.before_all,

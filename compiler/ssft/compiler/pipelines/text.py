@@ -64,7 +64,7 @@ def parse_elements(text: str, anchor: str = ANCHOR) -> list[Element]:
 
 def parse_element(text: str, anchor: str = ANCHOR) -> Element:
     """Parses one element; raises `UserError` as above."""
-    name = re.match(r"[^({\s]*", text).group()
+    name = re.split(r"[({\s]", text, maxsplit=1)[0]
     rest = text[len(name) :].strip()
     if rest.startswith("("):
         _check_nested(name, rest)

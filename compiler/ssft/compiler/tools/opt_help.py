@@ -47,7 +47,7 @@ def show_dialects() -> str:
         ir.Module.parse("no_such_dialect.op", context=context)
     text = "".join(note.message for error in collector.errors for note in error.notes)
     listing = text.replace(" (*)", "").removeprefix("Available dialects: ")
-    names = re.match(r"[\w, ]+", listing).group().replace(" ", "").split(",")
+    names = re.findall(r"\w+", re.split(r"[^\w, ]", listing, maxsplit=1)[0])
     return "Available Dialects: " + ", ".join(sorted({*names, "ssft", "torch", "torch_c"}))
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ssft.compiler.pipelines.collect import Diagnostic
 from ssft.compiler.tools.opt_arguments import Arguments
 from ssft.compiler.tools.opt_input import Chunk, parse
-from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 
 _LEVELS = {"errors": ("error",), "warnings": ("error", "warning")}
@@ -33,8 +32,11 @@ def module_bytes(op: ir.Operation, arguments: Arguments) -> bytes:
     return (text.rstrip("\n") + "\n").encode()
 
 
-def roundtrip_problem(op: ir.Operation, allow_unregistered: bool) -> str | None:
-    """Returns which form of `op` does not survive printing and parsing, or `None`."""
+def roundtrip_problem(op: ir.Operation, new_context: Callable[[], ir.Context]) -> str | None:
+    """Returns which form of `op` does not survive printing and parsing, or `None`.
+
+    `new_context` makes a context like that of `op`.
+    """
     buffer = io.BytesIO()
     op.write_bytecode(buffer)
     forms = {
@@ -44,10 +46,8 @@ def roundtrip_problem(op: ir.Operation, allow_unregistered: bool) -> str | None:
     }
     expected = op.get_asm(enable_debug_info=True)
     for form, data in forms.items():
-        context = new_context()
-        context.allow_unregistered_dialects = allow_unregistered
         try:
-            again = parse(Chunk("<roundtrip>", data), context)
+            again = parse(Chunk("<roundtrip>", data), new_context())
         except ir.MLIRError as error:
             return f"{form} cannot be parsed again: {error}"
         if again.operation.get_asm(enable_debug_info=True) != expected:

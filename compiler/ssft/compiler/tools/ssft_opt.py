@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
@@ -122,7 +123,10 @@ class _Outcome:
 def _process(chunk: Chunk, pipeline: Pipeline | None, arguments: Arguments) -> _Outcome:
     """Parses a chunk, runs the pipeline on it and prints it."""
     outcome = _Outcome()
-    context = context_for(chunk, arguments.allow_unregistered_dialect, arguments.irdl_file)
+    new_context = partial(
+        context_for, chunk, arguments.allow_unregistered_dialect, arguments.irdl_file
+    )
+    context = new_context()
     with DiagnosticCollector(context, chunk.name, outcome.diagnostics):
         try:
             module = parse(chunk, context, not arguments.no_implicit_module)
@@ -130,7 +134,7 @@ def _process(chunk: Chunk, pipeline: Pipeline | None, arguments: Arguments) -> _
             return outcome
     op = module.operation
     if arguments.verify_roundtrip:
-        problem = opt_output.roundtrip_problem(op, arguments.allow_unregistered_dialect)
+        problem = opt_output.roundtrip_problem(op, new_context)
         if problem:
             outcome.messages.append(
                 f"{chunk.name}: error: failed roundtrip verification: {problem}"
@@ -190,7 +194,7 @@ def _internal_error(
     error: Exception, chunk: Chunk, pipeline: Pipeline, arguments: Arguments
 ) -> list[str]:
     """Says that a pass has a bug, with all that is needed to look into it."""
-    notes = list(getattr(error, "__notes__", ()))
+    notes: list[str] = list(getattr(error, "__notes__", ()))
     if not arguments.mlir_pass_pipeline_crash_reproducer and isinstance(chunk.data, str):
         reproducer = Reproducer(chunk.data, str(pipeline), arguments.verify_each)
         path = write_reproducer(reproducer, Path(tempfile.gettempdir()))
