@@ -1,4 +1,4 @@
-"""Which operations of a step are its forward pass, and what crosses from there to the backward."""
+"""Which operations of a step are its forward pass."""
 
 from __future__ import annotations
 
@@ -46,11 +46,19 @@ def _inside(value: ir.Value, op: ir.Operation) -> bool:
 
 
 def forward_operations(step: ir.Operation) -> set[ir.Operation]:
-    """Returns the operations that results with role ``loss`` or ``metric`` depend on."""
+    """Returns the operations that run before the backward pass begins.
+
+    The order of the block is the order of execution; the forward pass ends with the last operation
+    that a result with role ``loss`` or ``metric`` depends on. What stands before it belongs to the
+    forward pass even if only the backward pass reads it, such as a saved slice of an activation.
+    """
     operands = step_ir.terminator(step).operands
     roots = [
         operands[number]
         for number, attributes in enumerate(step_ir.result_attributes(step))
         if step_ir.text(attributes, "ssft.role") in ("loss", "metric")
     ]
-    return ancestors(roots)
+    needed = ancestors(roots)
+    everything = list(step_ir.operations(step))
+    last = max((i for i, op in enumerate(everything) if op in needed), default=-1)
+    return set(everything[: last + 1])

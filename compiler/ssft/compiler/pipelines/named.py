@@ -7,6 +7,7 @@ from ssft.compiler.passes.ssft_co_permute import CoPermutePass
 from ssft.compiler.passes.ssft_expose_gradients import ExposeGradientsPass
 from ssft.compiler.passes.ssft_fold_transposes import FoldTransposesPass
 from ssft.compiler.passes.ssft_form_updates import FormUpdatesPass
+from ssft.compiler.passes.ssft_rematerialize import RematerializePass
 from ssft.compiler.passes.ssft_save_slices import SaveSlicesPass
 from ssft.compiler.passes.ssft_select_masks import SelectMasksPass
 from ssft.compiler.passes.ssft_slice_updates import SliceUpdatesPass
@@ -29,6 +30,8 @@ def specialise(recipe: Recipe, *, gradients: bool = False) -> Pipeline:
         SliceUpdatesPass(),
         CLEAN,
         SaveSlicesPass(),
+        CLEAN,
+        RematerializePass(),
         CLEAN,
         *((ExposeGradientsPass(),) if gradients else ()),
         VerifyPass(),
