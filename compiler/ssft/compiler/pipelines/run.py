@@ -155,7 +155,11 @@ class _Execution:
         """Returns what MLIR calls to run `pass_`."""
 
         def run(op: ir.Operation, control: Any) -> None:
-            context = PassContext(signal_failure=control.signal_pass_failure)
+            def fail() -> None:
+                self.failed = pass_.argument
+                control.signal_pass_failure()
+
+            context = PassContext(signal_failure=fail)
             self.current = pass_.argument
             errors = len(self.collector.errors)
             try:
@@ -166,8 +170,7 @@ class _Execution:
                 self._keep(pass_.argument, context)
             # An error that is emitted without failing the pass would be lost by the bindings.
             if context.failed or len(self.collector.errors) > errors:
-                self.failed = pass_.argument
-                control.signal_pass_failure()
+                fail()
             self.current = None
             self.finished += 1
 

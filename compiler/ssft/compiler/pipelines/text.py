@@ -183,7 +183,7 @@ def split_elements(text: str) -> list[str]:
             parts.append(text[start:position].strip())
             start = position + 1
     if depth or quote:
-        raise UserError(f"missing '{depth[-1] if depth else chr(34)}' in pipeline '{text}'")
+        raise UserError(f"missing '{chr(34) if quote else depth[-1]}' in pipeline '{text}'")
     last = text[start:].strip()
     parts += [last] if last or parts else []
     if "" in parts:
