@@ -50,6 +50,7 @@ MENDED_NAMES = (
     (r"^class OpAttributeMap:", "class OpAttributeMap(Mapping[str, Any]):"),
     # A string, unless `binary` is asked for, which `write_bytecode` does better.
     (r"^(    def get_asm\(.*\) -> )object:", r"\1str:"),
+    (r"^(    def attach_diagnostic_handler\(.*\) -> )object:", r"\1DiagnosticHandler:"),
     # Untyped, and in the way of the typed method of `Sequence`.
     (r'^    def __(getitem__\(self, key|len__\(self), /\):\n        """.*"""\n\n', ""),
     # What no signature says: these give their elements to NumPy and memoryview without a copy.

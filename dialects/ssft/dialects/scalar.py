@@ -100,7 +100,7 @@ def _divide(a: Any, b: Any) -> Any:
     return np.where((a < 0) != (b < 0), -quotient, quotient)
 
 
-def _number(attribute: ir.Attribute) -> Any:
+def _number(attribute: Any) -> Any:
     return attribute.value  # an IntegerAttr, FloatAttr or BoolAttr
 
 

@@ -87,7 +87,7 @@ def zero_in_zero_out(op: ir.Operation, zero_operands: Iterable[int]) -> bool:
     whether ``acc + f(0)`` is ``acc``.
     """
     block = op.regions[0].blocks[0]
-    zeros = {block.arguments[number] for number in zero_operands}
+    zeros: set[ir.Value] = {block.arguments[number] for number in zero_operands}
     accumulator = block.arguments[len(block.arguments) - 1]
     for inner in block.operations:
         inner = inner.operation

@@ -59,14 +59,16 @@ def extract_slice(
     """``tensor.extract_slice`` that narrows `source` to `type_`, from `offset` on along `dim`."""
     dynamic = [] if isinstance(offset, int) else [offset]
     attributes = _slice_attributes(dim, offset, type_.shape, [1, len(dynamic), 0, 0])
-    return op("tensor.extract_slice", [type_], [source, *dynamic], **attributes).result
+    operands = [source, *dynamic]
+    return op("tensor.extract_slice", [type_], operands, regions=0, **attributes).result
 
 
 def insert_slice(slice_: ir.Value, dest: ir.Value, dim: int, offset: int | ir.Value) -> ir.Value:
     """``tensor.insert_slice`` of `slice_` into `dest`, from `offset` on along `dim`."""
     dynamic = [] if isinstance(offset, int) else [offset]
     attributes = _slice_attributes(dim, offset, slice_.type.shape, [1, 1, len(dynamic), 0, 0])
-    return op("tensor.insert_slice", [dest.type], [slice_, dest, *dynamic], **attributes).result
+    operands = [slice_, dest, *dynamic]
+    return op("tensor.insert_slice", [dest.type], operands, regions=0, **attributes).result
 
 
 def _slice_attributes(

@@ -30,7 +30,7 @@ def lower_gather(op: GatherOp) -> list[ir.Value]:
 
     def body(position: ir.Value, old: ir.Value) -> list[ir.Value]:
         i64 = ir.IntegerType.get_signless(64)
-        where = [
+        where: list[ir.Value] = [
             build.op("linalg.index", [ir.IndexType.get()], dim=ir.IntegerAttr.get(i64, d)).result
             for d in range(type_.rank)
         ]
@@ -97,14 +97,15 @@ def lower_update(op: UpdateOp) -> list[ir.Value]:
     def body(*elements: ir.Value) -> list[ir.Value]:
         # linalg puts inputs (gradients) first, ssft.update the weight and the states.
         reordered = [*elements[len(gradients) :], *elements[: len(gradients)]]
-        values = dict(zip(region.arguments, reordered, strict=True))
+        values: dict[ir.Value, ir.Value] = dict(zip(region.arguments, reordered, strict=True))
         *program, terminator = [inner.operation for inner in region.operations]
         for inner in program:
             clone = inner.clone()
             for number, operand in enumerate(inner.operands):
                 clone.operands[number] = values.get(operand, operand)
             values.update(zip(inner.results, clone.results, strict=True))
-        return [values.get(value, value) for value in terminator.operands]
+        yielded: list[ir.Value] = list(terminator.operands)
+        return [values.get(value, value) for value in yielded]
 
     return list(build.generic(gradients, written, body).results)
 

@@ -61,11 +61,12 @@ def _fold_operands(op: ir.Operation) -> int:
     folded = 0
     for number in (0, 1):
         producer = step_ir.owner(op.operands[number])
-        if _swaps_matrix_dimensions(producer):
+        while producer is not None and _swaps_matrix_dimensions(producer):
             op.operands[number] = producer.operands[0]
             *batch, row, column = maps[number]
             maps[number] = (*batch, column, row)
             folded += 1
+            producer = step_ir.owner(op.operands[number])
     if folded:
         op.attributes["indexing_maps"] = _maps_attribute(maps)
     return folded
@@ -87,16 +88,15 @@ def _fold_result(op: ir.Operation) -> bool:
     rename = {m: n, n: m}
     swapped = [tuple(rename.get(loop, loop) for loop in maps[number]) for number in (1, 0)]
     with product.location, ir.InsertionPoint(product):
-        zero = init.clone()
-        zero.operands[1] = _empty_like(op.results[0])
-        zero.results[0].set_type(op.results[0].type)
+        dest = _empty_like(op.results[0])
+        fill = init.clone()
         copy = product.clone()
+    fill.operands[1] = dest
+    fill.results[0].set_type(dest.type)
     copy.operands[0], copy.operands[1] = product.operands[1], product.operands[0]
-    copy.operands[2] = zero.results[0]
-    copy.results[0].set_type(op.results[0].type)
+    copy.operands[2] = fill.results[0]
+    copy.results[0].set_type(dest.type)
     copy.attributes["indexing_maps"] = _maps_attribute([*swapped, maps[2]])
-    copy.move_before(product)
-    zero.move_before(copy)
     op.results[0].replace_all_uses_with(copy.results[0])
     return True
 

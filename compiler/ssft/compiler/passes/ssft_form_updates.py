@@ -117,7 +117,7 @@ class _Closure:
         producer = step_ir.owner(value)
         if _splat(producer) is not None:
             return
-        if not self._expands(producer):
+        if producer is None or not self._expands(producer):
             self.gradients.append(value)
             return
         for operand, is_scalar in _inputs(producer):

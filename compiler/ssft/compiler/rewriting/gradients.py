@@ -102,7 +102,7 @@ def _weight_gradient(op: ir.Operation, found: Contraction, selectors: Selectors)
         )
         tokens = tuple(k for k in found.lhs if k in found.k)
         sides.append(_sliced_side(operand, loops, (*tokens, loop), selector))
-    result = [step_ir.shape_of(side)[-1] for side in sides]
+    result = [side.type.shape[-1] for side in sides]
     return ir.Operation.create(
         "ssft.weight_grad", results=[tensor_type(result, op.results[0])], operands=sides
     ).result
@@ -115,9 +115,8 @@ def _sliced_side(
     if tuple(loops) != tuple(wanted):
         producer = step_ir.owner(operand)
         order = [list(loops).index(loop) for loop in wanted]
-        source = producer.operands[0] if producer and producer.name == "linalg.transpose" else None
-        if source is not None and _undoes(producer, order):
-            operand = source
+        if producer and producer.name == "linalg.transpose" and _undoes(producer, order):
+            operand = producer.operands[0]
         else:
             operand = transpose(operand, order)
     return take(operand, (*(None for _ in wanted[:-1]), selector))

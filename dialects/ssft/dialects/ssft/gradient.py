@@ -47,9 +47,8 @@ class WeightGradOp(Operation, dialect=Ssft, name="weight_grad", traits=[ext.Pure
     ) -> "WeightGradOp":
         """Contracts `lhs` and `rhs`; `element_type` of the result defaults to the operands'."""
         shape = [lhs.type.shape[-1], rhs.type.shape[-1]]
-        element_type = element_type or lhs.type.element_type
         unknown = ir.Location.unknown(lhs.type.context)
-        type_ = ir.RankedTensorType.get(shape, element_type, loc=unknown)
+        type_ = ir.RankedTensorType.get(shape, element_type or lhs.type.element_type, loc=unknown)
         return cls.create([type_], [lhs, rhs], loc=loc, ip=ip)
 
     def verify(self) -> None:
@@ -90,5 +89,5 @@ class WeightGradOp(Operation, dialect=Ssft, name="weight_grad", traits=[ext.Pure
 
         element_type = self.result.type.element_type
         dtype = numpy_dtype(element_type)
-        flat = (x.reshape(-1, x.shape[-1]).astype(dtype) for x in (lhs, rhs))
+        flat: list[Any] = [x.reshape(-1, x.shape[-1]).astype(dtype) for x in (lhs, rhs)]
         return (rounded(np.einsum("ti,tj->ij", *flat), element_type),)

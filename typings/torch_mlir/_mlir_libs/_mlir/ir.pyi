@@ -163,7 +163,7 @@ class Context:
     @allow_unregistered_dialects.setter
     def allow_unregistered_dialects(self, arg: bool, /) -> None: ...
 
-    def attach_diagnostic_handler(self, callback: object) -> object:
+    def attach_diagnostic_handler(self, callback: object) -> DiagnosticHandler:
         """Attaches a diagnostic handler that will receive callbacks."""
 
     def enable_multithreading(self, enable: bool) -> None:
