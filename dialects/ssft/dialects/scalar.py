@@ -96,8 +96,7 @@ def _unsigned(array: Any) -> np.ndarray:
 
 def _divide(a: Any, b: Any) -> Any:
     """Signed division that truncates, as ``arith.divsi`` does."""
-    quotient = np.abs(a) // np.abs(b)
-    return np.where((a < 0) != (b < 0), -quotient, quotient)
+    return (a - np.fmod(a, b)) // b
 
 
 def _number(attribute: Any) -> Any:
