@@ -6,6 +6,7 @@ run-time index checks, sequential scatters or wrong gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -141,6 +142,19 @@ def constant_pad_nd(x: Tensor, pad: list[int], value: float = 0) -> Tensor:
     return x.clone()
 
 
+def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
+    """``aten.gelu`` with ``approximate="tanh"``, of which torch-mlir keeps only five digits."""
+    if approximate != "tanh":
+        return NotImplemented
+    inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
+    return 0.5 * x * (1.0 + torch.tanh(inner))
+
+
+def rsub(x: Tensor, other: float, alpha: float = 1) -> Tensor:
+    """``other - alpha * x``; the importer would round `other` to float32."""
+    return torch.neg(x if alpha == 1 else x * alpha) + other
+
+
 def _with_tensor_operand(tensor_overload: Any) -> Callable[[Tensor, int | bool], Tensor]:
     """Returns a bitwise operation on a Python number by way of a 0-d tensor."""
 
@@ -174,6 +188,8 @@ def decomposition_table() -> dict[Any, Callable[..., Any]]:
         aten.nll_loss2d_backward.default: nll_loss_backward,
         aten.cumsum.default: cumsum,
         aten.topk.default: topk,
+        aten.gelu.default: gelu,
+        aten.rsub.Scalar: rsub,
         aten.constant_pad_nd.default: constant_pad_nd,
         aten.bitwise_xor.Scalar: _with_tensor_operand(aten.bitwise_xor.Tensor),
         aten.bitwise_or.Scalar: _with_tensor_operand(aten.bitwise_or.Tensor),
