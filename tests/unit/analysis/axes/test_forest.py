@@ -162,12 +162,14 @@ def test_what_meets_a_pinned_axis_is_pinned_for_its_reasons(forest):
     tokens = forest.new(16)
     forest.site = 7
     forest.pin(tokens, "visible")
-    heads = forest.product([forest.new(4), forest.new(4)])
+    group, part = forest.new(4), forest.new(12)
+    heads = forest.product([group, forest.new(4)])
     forest.unify(heads, tokens)
-    other = forest.sum([forest.new(4), forest.new(12)])
+    other = forest.sum([forest.new(4), part])
     forest.unify(other, heads)
     assert forest.is_pinned(other)
-    for leaf in [*forest.leaves(other), *forest.leaves(heads)]:
+    for leaf in [*forest.leaves(other), *forest.leaves(heads), group, part]:
+        assert forest.is_pinned(leaf)
         assert forest.pin_sites(leaf) == {"visible": {7}}
 
 

@@ -144,18 +144,22 @@ def test_an_arange_that_is_also_a_number_pins(free):
 def test_an_accumulator_is_not_the_constant_that_it_starts_from(analyze):
     body = """
       %z = arith.constant dense<0> : tensor<2xi64>
-      %count = linalg.generic {indexing_maps = [#id, #row],
-                               iterator_types = ["parallel", "reduction"]}
+      %walk = linalg.generic {indexing_maps = [#id, #row],
+                              iterator_types = ["parallel", "reduction"]}
           ins(%n : tensor<2x5xi64>) outs(%z : tensor<2xi64>) {
         ^bb0(%p: i64, %o: i64):
-          %s = arith.addi %o, %p : i64
+          %i = arith.index_cast %o : i64 to index
+          %v = tensor.extract %a[%i] : tensor<7xi64>
+          %s = arith.addi %v, %p : i64
           linalg.yield %s : i64
       } -> tensor<2xi64>
-      %g = "ssft.gather"(%a, %count) {dim = 0 : i64} : (tensor<2xf32>, tensor<2xi64>) -> tensor<2xf32>
       %y = tensor.empty() : tensor<f32>
-    """  # noqa: E501
-    analysis = analyze([("a", "2xf32"), ("n", "2x5xi64", "frozen")], body, "y", "f32")
+    """
+    analysis = analyze([("a", "7xi64"), ("n", "2x5xi64", "frozen")], body, "y", "f32")
+    assert str(analysis.dimension(0, 0)) == "7"
     assert [pin.reason for pin in analysis.axes[0].pins] == ["looked up by value"]
+    steps = analysis.axes[2]
+    assert [pin.reason for pin in steps.pins] == ["reduced in an order that matters"]
 
 
 OURS = {
