@@ -74,13 +74,16 @@ def test_a_layout_must_fit():
 AXES = {"a": 2, "b": 3, "c": 5}
 
 
-@st.composite
-def layouts(draw, depth: int = 2) -> Layout:
+IDENTITIES = {name: order([], size) for name, size in AXES.items()}
+
+
+def layouts(depth: int = 2) -> st.SearchStrategy[Layout]:
     factor = st.one_of(st.integers(1, 3), st.sampled_from(sorted(AXES)))
     if depth:
         factor = st.one_of(factor, factor, layouts(depth - 1))
     segment = st.lists(factor, min_size=1, max_size=3).map(tuple)
-    return Layout(tuple(draw(st.lists(segment, min_size=1, max_size=3))))
+    segments = st.lists(segment, min_size=1, max_size=3).map(tuple)
+    return segments.map(Layout).filter(lambda layout: layout.size(IDENTITIES) <= 200)
 
 
 @settings(max_examples=100, deadline=None)
@@ -104,10 +107,10 @@ def test_unpermute_undoes_permute_for_any_array(dimensions, random, data):
     np.testing.assert_array_equal(inverse(first)[first], np.arange(shape[0]))
 
 
+@settings(deadline=None)
 @given(layouts())
 def test_layouts_round_trip_through_text(layout):
-    axes = {name: order([], size) for name, size in AXES.items()}
     again = Layout.parse(str(layout))
     assert str(again) == str(layout)
     assert list(again.names()) == list(layout.names())
-    assert again.size(axes) == layout.size(axes)
+    assert again.size(IDENTITIES) == layout.size(IDENTITIES)
