@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.permutation import (
     Layout,

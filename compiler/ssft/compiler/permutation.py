@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
 from ssft.compiler.diagnostics import UserError
 
 if TYPE_CHECKING:
