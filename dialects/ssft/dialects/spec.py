@@ -1,11 +1,11 @@
 """What our operations have in common: constraints with numbers, and messages that name operands.
 
 An operation's docstring is its specification. Its constraints are numbered ``(C1)``, ``(C2)``, …;
-the line of `verify` that checks constraint 2 of ``ssft.gather`` ends in ``# gather_c2``, and the
+the line of `check` that checks constraint 2 of ``ssft.gather`` ends in ``# gather_c2``, and the
 function ``@gather_c2`` of its ``invalid.mlir`` violates it. Tests hold the three together.
 
 MLIR runs these verifiers *before* the checks that it derives from the declaration of operands and
-attributes, so `Operation` checks the structure first; `verify` may rely on it.
+attributes, so `Operation` checks the structure first; `check` may rely on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ssft.dialects._mlir import ext, ir
 
 
 class ConstraintViolation(Exception):
-    """Raised by `verify` and `verify_regions`; becomes a diagnostic at the operation."""
+    """Raised by `check` and `check_regions`; becomes a diagnostic at the operation."""
 
 
 def require(condition: object, message: str) -> None:
@@ -27,21 +27,21 @@ def require(condition: object, message: str) -> None:
 
 
 class Operation(ext.Operation):
-    """Base class of our operations; subclasses override `verify` and perhaps `verify_regions`."""
+    """Base class of our operations; subclasses override `check` and perhaps `check_regions`."""
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks the constraints of the operation itself by `require`."""
 
-    def verify_regions(self) -> None:
+    def check_regions(self) -> None:
         """Checks constraints on the regions; the operations in them have been verified by then."""
 
     def verify_invariants(self) -> bool:
         """MLIR's verifier hook."""
-        return _report(self, _check_structure) and _report(self, type(self).verify)
+        return _report(self, _check_structure) and _report(self, type(self).check)
 
     def verify_region_invariants(self) -> bool:
         """MLIR's verifier hook for regions."""
-        return _report(self, type(self).verify_regions)
+        return _report(self, type(self).check_regions)
 
     @classmethod
     def create(

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.collect import is_valid
 from ssft.dialects._mlir import ir
 
@@ -59,11 +60,15 @@ def write_reproducer(reproducer: Reproducer, where: Path) -> Path:
     """Writes `reproducer` whole or not at all and returns its path.
 
     `where` is the file, or an existing directory in which a name that no other input has is made.
+    Raises `UserError` if it cannot be written.
     """
     text = str(reproducer)
     if where.is_dir():
         where = where / f"ssft-repro-{hashlib.sha256(text.encode()).hexdigest()[:12]}.mlir"
-    write_atomically(where, text)
+    try:
+        write_atomically(where, text)
+    except OSError as error:
+        raise UserError(f"cannot write reproducer '{where}': {error.strerror}") from None
     return where
 
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.passes.registry import is_pass, pass_names, suggestions
+from ssft.compiler.passes.registry import (
+    RegistryError,
+    is_pass,
+    load_plugin,
+    pass_names,
+    suggestions,
+)
 from ssft.compiler.pipelines.printing import IRPrinting
 from ssft.compiler.pipelines.text import parse_elements
 
@@ -232,13 +238,13 @@ def _switch(option: Option, value: str | None) -> bool:
 
 
 def _load_plugins(arguments: Arguments) -> None:
-    from ssft.compiler.passes.registry import load_plugin
-
     for path in arguments.load_pass_plugin:
         try:
             load_plugin(path)
         except UserError as error:
             raise _bad(error.message, error.notes) from None
+        except RegistryError as error:
+            raise _bad(str(error)) from None
 
 
 def _pass_flag(flag: str) -> str:

@@ -65,8 +65,8 @@ def context_for(chunk: Chunk, allow_unregistered: bool, irdl_files: list[str]) -
     """Returns a context that can parse `chunk`."""
     context = new_context()
     context.allow_unregistered_dialects = allow_unregistered
-    mentions = b"torch." if isinstance(chunk.data, bytes) else "torch."
-    if mentions in chunk.data:
+    data = chunk.data if isinstance(chunk.data, bytes) else chunk.data.encode()
+    if b"torch." in data:
         register_torch_dialect(context)
     for path in irdl_files:
         _load_irdl_file(context, path)

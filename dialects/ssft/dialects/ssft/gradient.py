@@ -51,7 +51,7 @@ class WeightGradOp(Operation, dialect=Ssft, name="weight_grad", traits=[ext.Pure
         type_ = ir.RankedTensorType.get(shape, element_type or lhs.type.element_type, loc=unknown)
         return cls.create([type_], [lhs, rhs], loc=loc, ip=ip)
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks C1 to C5."""
         lhs, rhs = static_tensor(self.lhs, "lhs"), static_tensor(self.rhs, "rhs")  # weight_grad_c1
         for name, type_ in (("lhs", lhs), ("rhs", rhs)):

@@ -58,7 +58,7 @@ class GatherOp(Operation, dialect=Ssft, name="gather", traits=[ext.Pure]):
             [type_], [source, indices], {"dim": i64(dim, type_.context)}, loc=loc, ip=ip
         )
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks C1 to C4."""
         source = static_tensor(self.source, "source")  # gather_c1
         dim = dimension(self.dim, source, "source")  # gather_c1
@@ -114,7 +114,7 @@ class ScatterOp(Operation, dialect=Ssft, name="scatter", traits=[ext.Pure]):
         attributes = {"dim": i64(dim, dest.type.context)}
         return cls.create([dest.type], [dest, indices, slice], attributes, loc=loc, ip=ip)
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks C1 to C6."""
         dest = static_tensor(self.dest, "dest")  # scatter_c1
         dim = dimension(self.dim, dest, "dest")  # scatter_c1
@@ -176,7 +176,7 @@ class ScatterAddOp(Operation, dialect=Ssft, name="scatter_add", traits=[ext.Pure
         attributes = {"dim": i64(dim, dest.type.context)}
         return cls.create([dest.type], [dest, indices, updates], attributes, loc=loc, ip=ip)
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks C1 to C6."""
         dest = static_tensor(self.dest, "dest")  # scatter_add_c1
         dim = dimension(self.dim, dest, "dest")  # scatter_add_c1
@@ -236,7 +236,7 @@ class SaveSliceOp(Operation, dialect=Ssft, name="save_slice", traits=[ext.Pure])
         attributes = {name: i64(value, type_.context) for name, value in named.items()}
         return cls.create([type_], [source], attributes, loc=loc, ip=ip)
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks C1 to C3."""
         source = static_tensor(self.source, "source")  # save_slice_c1
         dim = dimension(self.dim, source, "source")  # save_slice_c1

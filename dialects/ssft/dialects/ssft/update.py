@@ -82,7 +82,7 @@ class UpdateOp(Operation, dialect=Ssft, name="update", traits=[ext.Pure]):
                 YieldOp.build(body(*block.arguments))
         return op
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks C1 to C4."""
         operands = list(self.operation.operands)
         states, _ = self._verify_segments(len(operands))
@@ -126,7 +126,7 @@ class UpdateOp(Operation, dialect=Ssft, name="update", traits=[ext.Pure]):
         )
         return counts[1], counts[2]
 
-    def verify_regions(self) -> None:
+    def check_regions(self) -> None:
         """Checks C5 to C8."""
         blocks = list(self.regions[0].blocks)
         require(len(blocks) == 1, f"region has {len(blocks)} blocks, expected 1")  # update_c5
@@ -204,7 +204,7 @@ class YieldOp(Operation, dialect=Ssft, name="yield", traits=[ir.IsTerminatorTrai
         """Yields the new elements `values`, the weight's first."""
         return cls.create([], values, loc=loc, ip=ip)
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Checks C1."""
         parent = self.operation.parent
         name = parent.name if parent is not None else None
