@@ -19,6 +19,7 @@ from ssft.compiler.analysis.contractions import indexing_maps
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.backends.cpu import gemm
 from ssft.compiler.backends.cpu.constants import constant_bytes
+from ssft.compiler.backends.cpu.gemm.packing import WORTHWHILE, packings
 from ssft.compiler.backends.cpu.layout import Layout, layout_of, row_major
 from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.outline import Outliner, is_multiply_accumulate
@@ -176,22 +177,52 @@ class _Scheduler:
         if fill is not None and not _is_zero(fill.operands[0], fill):
             return False
         arrays = [layout for layout in layouts if layout is not None]
-        product = gemm.product_of(maps, arrays, accumulate=fill is None)
-        types = tuple(layout.type_text() for layout in arrays)
+        work = gemm.product_of(maps, arrays, fill is None).multiplications
+        for chosen, wanted in packings(maps, arrays):
+            if chosen and work < WORTHWHILE:
+                return False
+            name = self._product_kernel(maps, wanted, accumulate=fill is None)
+            if name is not None:
+                self._call_packed(name, op, chosen, wanted, fill is None)
+                return True
+        return False
+
+    def _product_kernel(
+        self, maps: Sequence[tuple[int, ...]], layouts: Sequence[Layout], accumulate: bool
+    ) -> str | None:
+        """The name of a provider's kernel for a contraction of arrays laid out like this."""
+        product = gemm.product_of(maps, layouts, accumulate)
+        types = tuple(layout.type_text() for layout in layouts)
         key = f"{product} {types}"
-        name = self.outliner.names.get(key) or f"gemm_{len(self.schedule.kernels)}"
         if key not in self.outliner.names:
+            name = f"gemm_{len(self.schedule.kernels)}"
             kernel = gemm.emit(self.options.gemm, name, product, types)
             if kernel is None:
-                return False
+                return None
             self.outliner.names[key] = name
             self.schedule.kernels[name] = kernel
+        return self.outliner.names[key]
+
+    def _call_packed(
+        self,
+        name: str,
+        op: ir.Operation,
+        chosen: Sequence[int],
+        layouts: Sequence[Layout],
+        accumulate: bool,
+    ) -> None:
+        """Calls a matrix product, on copies of the operands that `chosen` names."""
+        places = [self.places[value] for value in op.operands]
+        target = places[2]
+        for number in chosen:
+            buffer = self._buffer(Buffer("temporary", layouts[number].span))
+            copy = Place(buffer, layouts[number])
+            if number != 2 or accumulate:
+                self._copy(places[number], copy, op)
+            places[number] = copy
         written = (False, False, True)
-        operands = [
-            self._operand(self.places[v], w) for v, w in zip(op.operands, written, strict=True)
-        ]
-        self._call(name, operands, op)
-        return True
+        self._call(name, [self._operand(p, w) for p, w in zip(places, written, strict=True)], op)
+        self._copy(places[2], target, op)
 
     def _kernel(self, operations: Sequence[ir.Operation]) -> None:
         """Schedules `operations` as one call of an outlined kernel."""
