@@ -4,12 +4,13 @@ What it runs is what a user would type; each command is printed first. Run it by
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(os.path.relpath(Path(__file__).parent))
 BUILD = Path("build")
 STEPS = 20
 
