@@ -73,11 +73,20 @@ def write_reproducer(reproducer: Reproducer, where: Path) -> Path:
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Replaces `path` by `data`; on any failure the old file, if there was one, is still there."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.")
+    """Replaces `path` by `data`; on any failure the old file, if there was one, is still there.
+
+    A symbolic link is followed. What is not a regular file (``/dev/null``, a pipe) is written to,
+    never replaced.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(content)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
