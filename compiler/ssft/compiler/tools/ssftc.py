@@ -23,7 +23,8 @@ from ssft.compiler.tools.console import Progress, print_error, report_tables
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the tool; returns 0, 1 for a diagnosed failure, 2 for a bad command line."""
-    faulthandler.enable()
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
     parsed = _parser().parse_args(arguments)
     try:
         _run(parsed)

@@ -1,0 +1,145 @@
+"""``ssft-run`` as a user calls it: what it trains and writes, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ssft.compiler.tools.ssftc import main as ssftc
+from ssft.runtime.tools.ssft_run import main
+
+
+@pytest.fixture
+def plan(write_model, tmp_path):
+    path = tmp_path / "plan.mlir"
+    assert ssftc([str(write_model()), "-o", str(path), "--recipe", "rows", "--ratio", "0.5"]) == 0
+    return path
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def fails(capsys, *arguments) -> str:
+    status, _, errors = run(capsys, *arguments)
+    assert status == 1, errors
+    assert "Traceback" not in errors
+    assert ": error: " in errors.splitlines()[0]
+    return errors
+
+
+def batches(**changes) -> dict[str, np.ndarray]:
+    arrays = {"ids": np.arange(6), "labels": np.arange(6) % 4}
+    return {name: np.asarray(value) for name, value in (arrays | changes).items()}
+
+
+def test_trains_saves_and_resumes(capsys, plan, tmp_path):
+    """Ten steps at once, and five and five with a checkpoint between, end in the same bytes."""
+    data, whole = tmp_path / "data.npz", tmp_path / "whole.safetensors"
+    np.savez(data, **batches(ids=np.arange(12), labels=np.arange(12) % 4))
+    result = tmp_path / "run.json"
+    common = [plan, "--data", data, "--lr", "0.01", "-q"]
+    assert run(capsys, *common, "--save", whole, "--json", result)[0] == 0
+    losses = json.loads(result.read_text())["losses"]
+    assert len(losses) == 10 and losses[-1] < losses[0]
+    parts, checkpoint = tmp_path / "parts.safetensors", tmp_path / "c.safetensors"
+    first = tmp_path / "first.npz"
+    np.savez(first, **batches(ids=np.arange(12), labels=np.arange(12) % 4))
+    assert run(capsys, *common, "--steps", "4", "--checkpoint", checkpoint)[0] == 0
+    assert run(capsys, *common, "--steps", "6", "--resume", checkpoint, "--save", parts)[0] == 0
+    a, b = load_file(whole), load_file(parts)
+    assert set(a) == {
+        "embedding.weight",
+        "first.weight",
+        "first.bias",
+        "second.weight",
+        "second.bias",
+    }
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_compares_with_torch(capsys, plan, tmp_path):
+    result = tmp_path / "run.json"
+    status, out, _ = run(
+        capsys, plan, "--steps", "5", "--lr", "0.01", "--compare-to=torch", "--json", result
+    )
+    assert status == 0
+    assert "every frozen parameter has kept its bytes" in out
+    differences = json.loads(result.read_text())["differences"]
+    assert {d["tensor"] for d in differences} == {"", "first.weight", "second.weight"}
+    assert max(d["relative"] for d in differences) < 1e-5
+
+
+def test_evaluates_a_split_once_without_training(capsys, plan, tmp_path):
+    data = tmp_path / "data.py"
+    data.write_text(
+        "import numpy as np\n"
+        "def batches(split):\n"
+        "    for i in range(3 if split == 'held_out' else 9):\n"
+        "        yield {'ids': np.arange(6) + i, 'labels': np.arange(6) % 4}\n"
+    )
+    result = tmp_path / "run.json"
+    assert run(capsys, plan, "--data", data, "--evaluate", "held_out", "--json", result)[0] == 0
+    assert json.loads(result.read_text())["batches"] == 3
+
+
+def test_missing_sidecar(capsys, plan, tmp_path):
+    (tmp_path / "plan.safetensors").unlink()
+    assert "plan.safetensors" in fails(capsys, plan)
+
+
+def test_sidecar_with_another_hash(capsys, plan, tmp_path):
+    sidecar = tmp_path / "plan.safetensors"
+    data = bytearray(sidecar.read_bytes())
+    data[-1] ^= 1
+    sidecar.write_bytes(data)
+    assert "sha256" in fails(capsys, plan) or "hash" in fails(capsys, plan)
+
+
+def test_truncated_plan(capsys, plan):
+    plan.write_text(plan.read_text()[:2000])
+    fails(capsys, plan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ids": np.arange(8)}, "ids"),
+        ({"ids": np.arange(6) + 11}, "16"),
+        ({"labels": np.arange(6)}, "labels"),
+        ({"ids": np.arange(6) / 2}, "ids"),
+    ],
+    ids=["another-shape", "id-out-of-range", "label-out-of-range", "another-type"],
+)
+def test_batches_that_do_not_fit(capsys, plan, tmp_path, changes, message):
+    data = tmp_path / "data.npz"
+    np.savez(data, **batches(**changes))
+    assert message in fails(capsys, plan, "--data", data)
+
+
+def test_data_without_an_input(capsys, plan, tmp_path):
+    data = tmp_path / "data.npz"
+    np.savez(data, ids=np.arange(6))
+    assert "labels" in fails(capsys, plan, "--data", data)
+
+
+def test_non_finite_loss_keeps_the_checkpoint(capsys, plan, tmp_path):
+    checkpoint = tmp_path / "c.safetensors"
+    errors = fails(capsys, plan, "--lr", "1e38", "--steps", "50", "--checkpoint", checkpoint)
+    assert "loss is" in errors
+
+
+def test_checkpoint_of_another_plan(capsys, plan, write_model, tmp_path):
+    checkpoint, other = tmp_path / "c.safetensors", tmp_path / "other.mlir"
+    assert run(capsys, plan, "-q", "--steps", "1", "--checkpoint", checkpoint)[0] == 0
+    assert ssftc([str(write_model()), "-o", str(other), "--recipe", "full"]) == 0
+    assert "another plan" in fails(capsys, other, "--resume", checkpoint)
+
+
+def test_unknown_device(capsys, plan):
+    assert "toaster" in fails(capsys, plan, "--device", "toaster")
