@@ -17,6 +17,7 @@ from ssft.compiler.analysis.elementwise import is_elementwise
 from ssft.compiler.analysis.updates import UpdateGroup, update_groups
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.dialects._mlir import ir
+from ssft.dialects.ssft.update import SCALAR_DIALECTS
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class FormUpdatesPass(Pass):
     """Replaces each parameter's element-wise update by one ``ssft.update`` operation.
 
     The gradient leaves (whatever is neither weight, state nor scalar) become its last operands. A
-    parameter whose new value does not depend on a gradient is left alone.
+    parameter whose new value does not depend on a gradient is left alone, and so is one whose
+    states or gradients ``ssft.update`` cannot hold: states of another shape, mixed types.
     """
 
     argument: ClassVar[str] = "ssft-form-updates"
@@ -47,7 +49,7 @@ def _form(step: ir.Operation, group: UpdateGroup) -> bool:
     states = [arguments[argument] for argument, _ in group.states]
     roots = [terminator.operands[group.result]]
     roots += [terminator.operands[result] for _, result in group.states]
-    closure = _Closure([weight, *states])
+    closure = _Closure(weight, states)
     if not closure.collect(roots):
         return False
     producer = step_ir.owner(roots[0])
@@ -96,19 +98,22 @@ def _read_scalar(value: ir.Value) -> ir.Value:
 class _Closure:
     """The element-wise expressions between the leaves and the new values of one parameter."""
 
-    def __init__(self, own: list[ir.Value]) -> None:
-        self.own = set(own)
-        self.shape = step_ir.shape_of(own[0])
+    def __init__(self, weight: ir.Value, states: list[ir.Value]) -> None:
+        self.own = {weight, *states}
+        self.fits = {str(step_ir.shape_of(state)) for state in states} <= {
+            str(step_ir.shape_of(weight))
+        } and len({str(state.type) for state in states}) <= 1
         self.gradients: list[ir.Value] = []
         self.scalars: list[ir.Value] = []
         self._seen: set[ir.Value] = set()
 
     def collect(self, roots: list[ir.Value]) -> bool:
-        """Finds gradients and scalars; False if the new values depend on no gradient."""
+        """Finds gradients and scalars; False if ``ssft.update`` cannot compute the new values."""
         for root in roots:
             self._visit(root)
         one_type = len({str(gradient.type) for gradient in self.gradients}) == 1
-        return one_type and roots[0] not in self.own and roots[0] not in self.gradients
+        is_program = roots[0] not in self.own and roots[0] not in self.gradients
+        return one_type and is_program and self.fits
 
     def _visit(self, value: ir.Value) -> None:
         if value in self._seen or value in self.own:
@@ -134,9 +139,13 @@ class _Closure:
         maps = indexing_maps(producer)
         assert maps is not None
         identity = maps[-1]
-        return identity != () and all(
-            loops == identity or _one_element(operand)
-            for loops, operand in zip(maps[:-1], producer.operands, strict=False)
+        return (
+            identity != ()
+            and _is_scalar_program(producer)
+            and all(
+                loops == identity or _one_element(operand)
+                for loops, operand in zip(maps[:-1], producer.operands, strict=False)
+            )
         )
 
     def emit(self, value: ir.Value, mapping: dict[ir.Value, ir.Value]) -> ir.Value:
@@ -175,6 +184,15 @@ def _inputs(producer: ir.Operation) -> list[tuple[ir.Value, bool]]:
         (operand, loops != maps[-1])
         for operand, loops in zip(list(producer.operands)[:-1], maps, strict=False)
     ]
+
+
+def _is_scalar_program(producer: ir.Operation) -> bool:
+    """Whether the body may stand in ``ssft.update``; what the result overwrites is no input."""
+    block = producer.regions[0].blocks[0]
+    *body, _ = (inner.operation for inner in block.operations)
+    return not list(block.arguments[len(block.arguments) - 1].uses) and all(
+        inner.name.split(".")[0] in SCALAR_DIALECTS and not len(inner.regions) for inner in body
+    )
 
 
 def _one_element(value: ir.Value) -> bool:
