@@ -12,7 +12,7 @@ from ssft.dialects._mlir import ir
 
 @dataclass(frozen=True)
 class Contraction:
-    """``out[batch, m, n] = sum_k lhs[batch, m, k] * rhs[batch, n, k]``, with dimensions in any order.
+    """``out[batch, m, n] = sum_k lhs[batch, m, k] * rhs[batch, n, k]``, dimensions in any order.
 
     `lhs`, `rhs`, `out` give the loop that each tensor dimension runs over; `sizes` the trip count
     of each loop. A loop is a *batch* loop if all three use it, an *m* (*n*) loop if `out` and only

@@ -1,4 +1,4 @@
-"""Reading and editing the signature of ``@step`` (see docs/architecture.md, "The step function")."""
+"""Reading and editing the signature of ``@step`` (docs/architecture.md, "The step function")."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _requests(
     context: PassContext,
     step: ir.Operation,
 ) -> Iterator[Fronts]:
-    """Yields the fronts of each dimension of one masked parameter; remarks on what is not possible."""
+    """Yields the fronts of each dimension of one masked parameter; remarks on what has none."""
     assert argument.mask is not None
     for dim, indices in enumerate((argument.mask.rows, argument.mask.columns)):
         if indices is None:
