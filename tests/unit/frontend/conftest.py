@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ssft.compiler.frontend import CapturedStep
 from torch import Tensor, nn
+
+from ssft.compiler.frontend import CapturedStep
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[2] / "examples"

@@ -12,6 +12,7 @@ import re
 import sys
 
 import numpy as np
+
 from ssft.compiler.pipelines.run import run_pipeline
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context
@@ -68,7 +69,9 @@ def main(module_file: str, arguments_file: str, results_file: str, steps: int) -
     with new_context(), ir.Location.unknown():
         signature: StepSignature = read_signature(ir.Module.parse(text))
     stored = np.load(arguments_file)
-    arguments = [np.ascontiguousarray(stored[str(a.index)]).reshape(a.shape) for a in signature.arguments]
+    arguments = [
+        np.ascontiguousarray(stored[str(a.index)]).reshape(a.shape) for a in signature.arguments
+    ]
     engine = compile_step(text)
     address = engine.raw_lookup("_mlir_ciface_step")
     losses = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ssft.compiler.frontend import capture, capture_file, load_model_file
 from torch import nn
 from torch.nn import functional as F
+
+from ssft.compiler.frontend import capture, capture_file, load_model_file
 
 
 class Classifier(nn.Module):

@@ -6,10 +6,11 @@ import copy
 
 import pytest
 import torch
-from ssft.compiler.frontend import capture, load_model_file
 from torch import nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertForSequenceClassification
+
+from ssft.compiler.frontend import capture, load_model_file
 
 LLAMAS = ["hf_llama_mha_eager", "hf_llama_mha_sdpa", "hf_llama_gqa_eager", "hf_llama_gqa_sdpa"]
 # One step of Adam divides a gradient by its own size, so noise in gradients that are almost zero

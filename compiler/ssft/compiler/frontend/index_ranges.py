@@ -127,6 +127,8 @@ def _uses(graph: fx.Graph) -> Iterator[IndexUse]:
         args = node.args
         if packet is aten.embedding:
             yield IndexUse(node, args[1], _size(args[0], 0))
+        elif packet is aten.embedding_dense_backward:
+            yield IndexUse(node, args[1], args[2])
         elif packet in (aten.nll_loss_forward, aten.nll_loss2d_forward):
             classes = _size(args[0], 0 if args[0].meta["val"].dim() == 1 else 1)
             yield IndexUse(node, args[1], classes, ignore=args[4])

@@ -41,21 +41,15 @@ _CLEAN = "builtin.module(canonicalize,cse)"
 def import_graph(graph: StepGraph, context: ir.Context) -> ir.Module:
     """Imports the functional step as ``func.func @step`` in the torch dialect.
 
-    Raises `UserError` listing every operation that torch-mlir does not know.
+    Raises `UserError` listing every operation that cannot be imported.
     """
     refuse_untraceable(graph.graph_module.graph)
     register_torch_dialect(context)
     importer = fx_importer()(context=context)
     use_node_locations(importer, context)
     importer.import_stateless_graph(graph.graph_module.graph, func_name=FUNCTION)
-    module = importer.module
-    with context:
-        # The conversion dialect cannot be loaded by name, only by a pass that depends on it.
-        _run(ir.Module.parse("module {}"), _LOAD_TORCH_CONVERSION)
-    raise_scatter_adds(module)
-    locate_signature(module, [argument.name for argument in graph.arguments])
-    refuse_unknown_operators(module)
-    return module
+    locate_signature(importer.module, [argument.name for argument in graph.arguments])
+    return importer.module
 
 
 def to_linalg(module: ir.Module) -> None:
@@ -63,6 +57,11 @@ def to_linalg(module: ir.Module) -> None:
 
     Raises `UserError` listing every operation without a lowering.
     """
+    with module.context:
+        # The conversion dialect cannot be loaded by name, only by a pass that depends on it.
+        _run(ir.Module.parse("module {}"), _LOAD_TORCH_CONVERSION)
+    raise_scatter_adds(module)
+    refuse_unknown_operators(module)
     convert_or_refuse(module, [_TO_TORCH_BACKEND, _CONVERT])
     refuse_leftovers(module, ("torch.",), allowed=("torch.constant.", "torch.prim.ListConstruct"))
     _run(module, _FINALIZE)
