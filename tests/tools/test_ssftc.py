@@ -125,7 +125,7 @@ def test_explicit_mask(capsys, write_model, tmp_path):
                 )
             ],
             "",
-            "linalg_qr",
+            "unsupported operation: aten.linalg",
         ),
     ],
     ids=[

@@ -17,9 +17,13 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside `path` that replaces it if the block succeeds.
 
     On any failure, a full disk for one, the temporary file is removed and what `path` held before
-    is untouched; an `OSError` becomes a `UserError`.
+    is untouched; an `OSError` becomes a `UserError`. A link is followed, and a device or pipe
+    written to, not replaced.
     """
-    target = Path(path)
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        yield target
+        return
     temporary: Path | None = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -45,6 +49,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file, whole or not at all."""
     with atomic_output(path) as temporary:
         temporary.write_text(text)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes a binary file, whole or not at all."""
+    with atomic_output(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

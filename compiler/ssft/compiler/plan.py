@@ -57,9 +57,11 @@ class Plan:
         sidecar that is not there.
         """
         target = Path(path)
+        # A device or pipe has no place beside it: it gets the text alone.
+        has_place = target.is_file() or not target.exists()
         with self.context:
             attributes = self.module.operation.attributes
-            if self.weights is not None:
+            if self.weights is not None and has_place:
                 sidecar = target.with_suffix(".safetensors")
                 write_safetensors(sidecar, self.stored_weights())
                 attributes["ssft.weights"] = ir.DictAttr.get(

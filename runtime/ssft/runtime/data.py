@@ -73,8 +73,8 @@ def _cut(
         fits = array.ndim == len(argument.shape) and array.shape[1:] == argument.shape[1:]
         if not fits or (argument.shape and (array.shape[0] < size or array.shape[0] % size)):
             raise UserError(
-                f"array '{argument.name}' has shape {list(array.shape)}, but the plan takes batches "
-                f"of {list(argument.shape)}",
+                f"array '{argument.name}' has shape {list(array.shape)}, but the plan takes "
+                f"batches of {list(argument.shape)}",
                 where,
                 ["the first dimension must be a multiple of the plan's, the others equal to it"],
             )
@@ -129,9 +129,8 @@ def _load_function(path: Path) -> Callable[..., Any]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UserError(
-            f"the data module raised {type(error).__name__}: {error}", str(path)
-        ) from error
+        message = f"the data module raised {type(error).__name__}: {error}"
+        raise UserError(message, str(path)) from error
     finally:
         sys.path.pop(0)
     function = getattr(module, "batches", None)

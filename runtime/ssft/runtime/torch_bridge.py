@@ -101,7 +101,7 @@ class MaskedTraining:
 
     @contextlib.contextmanager
     def _draws(self) -> Iterator[None]:
-        """Runs attention as plain mathematics, with the plan's random numbers in place of torch's."""
+        """Runs attention as plain mathematics, with the plan's random numbers."""
         with sdpa_kernel(SDPBackend.MATH), _SeededDraws(self.seed, self.steps):
             yield
 
@@ -115,8 +115,11 @@ class _SeededDraws(TorchDispatchMode):
         self._sites.start(torch.tensor(seed), torch.tensor(float(step), dtype=torch.float64))
         self._table = self._sites.decompositions()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        return self._table.get(func, func)(*args, **(kwargs or {}))
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        replacement: Callable[..., Any] = self._table.get(func, func)
+        return replacement(*args, **(kwargs or {}))
 
 
 def masked_training(
@@ -166,10 +169,9 @@ def mask_of(argument: ArgumentInfo) -> Tensor:
     sides = []
     for dim, indices in enumerate((argument.mask.rows, argument.mask.columns)):
         if dim < len(argument.shape):
-            line = torch.ones(argument.shape[dim]) if indices is None else None
-            if line is None:
-                line = torch.zeros(argument.shape[dim])
-                line[list(indices)] = 1.0
+            line = torch.ones(argument.shape[dim])
+            if indices is not None:
+                line.zero_()[list(indices)] = 1.0
             sides.append(line.reshape([-1 if d == dim else 1 for d in range(len(argument.shape))]))
     if len(sides) == 1:
         return sides[0].expand(argument.shape).clone()

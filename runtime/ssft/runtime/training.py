@@ -57,9 +57,8 @@ def train(
     for number in range(1, steps + 1):
         batch = next(batches, None)
         if batch is None:
-            raise UserError(
-                f"the data ended before step {number}", notes=[f"use --steps {number - 1}"]
-            )
+            notes = [f"use --steps {number - 1}"] if number > 1 else []
+            raise UserError(f"the data ended before step {number}", notes=notes)
         start = perf_counter()
         loss = session.step(batch)
         seconds = perf_counter() - start

@@ -18,7 +18,6 @@ from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.pipelines.reproducer import (
     Reproducer,
     parse_reproducer,
-    write_atomically,
     write_reproducer,
 )
 from ssft.compiler.pipelines.run import IRPrinting, PassFailure, run_pipeline
@@ -193,40 +192,6 @@ def test_equal_inputs_get_one_reproducer_and_others_another(tmp_path):
         for text in ("module {}", "module {}", "module @a {}")
     }
     assert len(names) == 2
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "out.mlir"
-    path.write_text("old")
-
-    def fail(source: str, target: Path) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["out.mlir"]
-
-
-def test_what_is_not_a_regular_file_is_written_to_and_not_replaced(tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        write_atomically(pipe, "through the pipe")
-        assert os.read(reader, 100) == b"through the pipe"
-    finally:
-        os.close(reader)
-    assert pipe.is_fifo()
-
-
-def test_a_symbolic_link_is_followed(tmp_path):
-    target, link = tmp_path / "target.mlir", tmp_path / "link.mlir"
-    link.symlink_to(target)
-    write_atomically(link, "new")
-    assert link.is_symlink()
-    assert target.read_text() == "new"
 
 
 def test_ir_is_printed_around_named_passes(module, capfd):

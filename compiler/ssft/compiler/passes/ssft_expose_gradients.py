@@ -65,4 +65,4 @@ def _parameter(value: ir.Value) -> int:
             raise ValueError(f"the weight of an update comes from '{producer.name}'")
         value = producer.operands[1 if producer.name == "tensor.insert_slice" else 0]
         producer = step_ir.owner(value)
-    return value.arg_number
+    return ir.BlockArgument(value).arg_number

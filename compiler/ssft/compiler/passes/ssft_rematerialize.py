@@ -1,4 +1,4 @@
-"""``ssft-rematerialize``: recompute element-wise values in the backward pass instead of saving them.
+"""``ssft-rematerialize``: recompute element-wise values where the backward pass needs them.
 
 Merging common subexpressions makes the forward pass share what the backward pass recomputes (the
 sigmoid of SiLU, the comparison of labels), and so keeps it alive. A value whose element-wise
@@ -138,8 +138,10 @@ def _backward_uses(value: ir.Value, forward: set[ir.Operation]) -> list[tuple[ir
 
 def _in_block(op: ir.Operation, step: ir.Operation) -> ir.Operation:
     """Returns the operation of the step's block that holds `op`."""
-    while op.parent.operation != step:
-        op = op.parent.operation
+    parent = op.parent
+    while parent is not None and parent.operation != step:
+        op = parent.operation
+        parent = op.parent
     return op
 
 

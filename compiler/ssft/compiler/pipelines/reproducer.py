@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssft.compiler.diagnostics import UserError
+from ssft.compiler.files import write_text
 from ssft.compiler.pipelines.collect import is_valid
 from ssft.dialects._mlir import ir
 
@@ -65,36 +63,5 @@ def write_reproducer(reproducer: Reproducer, where: Path) -> Path:
     text = str(reproducer)
     if where.is_dir():
         where = where / f"ssft-repro-{hashlib.sha256(text.encode()).hexdigest()[:12]}.mlir"
-    try:
-        write_atomically(where, text)
-    except OSError as error:
-        raise UserError(f"cannot write reproducer '{where}': {error.strerror}") from None
+    write_text(where, text)
     return where
-
-
-def write_atomically(path: Path, data: str | bytes) -> None:
-    """Replaces `path` by `data`; on any failure the old file, if there was one, is still there.
-
-    A symbolic link is followed. What is not a regular file (``/dev/null``, a pipe) is written to,
-    never replaced.
-    """
-    content = data.encode() if isinstance(data, str) else data
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.files import write_bytes
 from ssft.compiler.pipelines.collect import Diagnostic, DiagnosticCollector
 from ssft.compiler.pipelines.reproducer import (
     Reproducer,
     make_reproducer,
     parse_reproducer,
-    write_atomically,
     write_reproducer,
 )
 from ssft.compiler.pipelines.run import (
@@ -228,10 +228,7 @@ def _write(path: str, data: bytes, wanted: bool) -> None:
     """Writes the result; a failed run leaves an existing output file alone."""
     if path != "-":
         if wanted:
-            try:
-                write_atomically(Path(path), data)
-            except OSError as error:
-                raise UserError(f"cannot write '{path}': {error.strerror}") from None
+            write_bytes(path, data)
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(data)

@@ -61,9 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--resume", metavar="FILE", help="continue from this checkpoint")
     training.add_argument("--allow-non-finite", action="store_true", help="go on after NaN losses")
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--save", metavar="FILE", help="weights as safetensors, names as the model's"
-    )
+    output.add_argument("--save", metavar="FILE", help="weights, in the model's names and layout")
     output.add_argument("--checkpoint", metavar="FILE", help="all that is needed to --resume")
     output.add_argument("--json", metavar="FILE", help="losses and measurements ('-': stdout)")
     output.add_argument(
