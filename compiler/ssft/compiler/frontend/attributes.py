@@ -26,7 +26,8 @@ def annotate(
     with module.context, ir.Location.unknown():
         position = {id(argument): i for i, argument in enumerate(arguments)}
         results: list[dict[str, ir.Attribute]] = [{"ssft.role": ir.StringAttr.get("loss")}]
-        results += [{"ssft.updates_arg": i64(position[id(argument)])} for argument in updates]
+        for argument in updates:
+            results.append({"ssft.updates_arg": i64(position[id(argument)])})
         step = find_step(module.operation)
         set_signature(step, [_argument(argument) for argument in arguments], results)
         for name, value in module_attributes.items():

@@ -157,7 +157,7 @@ def _check_model(model: object) -> None:
 
 def _inputs(
     weights: _Weights, spec: OptimizerSpec, batch: dict[str, Tensor]
-) -> tuple[StepValues, StepValues]:
+) -> tuple[StepValues[Tensor], StepValues[Argument]]:
     """Returns example values of all arguments of the step, and their meaning."""
     tensors = weights.tensors()
     roles: dict[str, Argument] = {}
@@ -165,12 +165,12 @@ def _inputs(
     for name in tensors:
         group = spec.group_of(name)
         parameter = weights.parameters.get(name)
-        trains = group is not None and parameter is not None and parameter.requires_grad
-        role = "trainable" if trains else "frozen"
+        if parameter is None or not parameter.requires_grad:
+            group = None
+        role = "frozen" if group is None else "trainable"
         roles[name] = Argument(role, name, aliases=weights.aliases(name))
-        if trains:
-            for key in state_keys(spec.kind, group.options):
-                states[key, name] = torch.zeros_like(tensors[name])
+        for key in () if group is None else state_keys(spec.kind, group.options):
+            states[key, name] = torch.zeros_like(tensors[name])
     # All of one state, then all of the next.
     states = {pair: states[pair] for pair in sorted(states, key=lambda pair: pair[0])}
     example = StepValues(

@@ -152,7 +152,8 @@ def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
 
 def rsub(x: Tensor, other: float, alpha: float = 1) -> Tensor:
     """``other - alpha * x``; the importer would round `other` to float32."""
-    return torch.neg(x if alpha == 1 else x * alpha) + other
+    minuend = torch.full((), other, dtype=x.dtype, device=x.device)
+    return minuend - (x if alpha == 1 else x * alpha)
 
 
 def _with_tensor_operand(tensor_overload: Any) -> Callable[[Tensor, int | bool], Tensor]:

@@ -50,14 +50,15 @@ def export_forward(
     inputs: list[tuple[str, Any]] = []
     keys = iter(batch)
     for spec in program.graph_signature.input_specs:
+        target = spec.target or ""
         if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
-            inputs.append(("weight", canonical[spec.target.removeprefix(MODEL_PREFIX)]))
+            inputs.append(("weight", canonical[target.removeprefix(MODEL_PREFIX)]))
         elif spec.kind is InputKind.USER_INPUT:
             inputs.append(("batch", next(keys)))
         elif spec.kind is InputKind.CONSTANT_TENSOR:
-            inputs.append(("constant", program.constants[spec.target]))
+            inputs.append(("constant", program.constants[target]))
         else:
-            raise UserError(f"the model uses {spec.kind.name.lower()} {spec.target!r} in forward()")
+            raise UserError(f"the model uses {spec.kind.name.lower()} {target!r} in forward()")
     graph_module = program.graph_module
     mutated = _mutated_buffers(graph_module, inputs)
     return ForwardGraph(graph_module, inputs, mutated)

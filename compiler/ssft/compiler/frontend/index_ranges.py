@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -123,8 +124,7 @@ def _uses(graph: fx.Graph) -> Iterator[IndexUse]:
     for node in graph.nodes:
         if node.op != "call_function":
             continue
-        packet = getattr(node.target, "overloadpacket", None)
-        args = node.args
+        packet, args = _call(node)
         if packet is aten.embedding:
             yield IndexUse(node, args[1], _size(args[0], 0))
         elif packet is aten.embedding_dense_backward:
@@ -138,6 +138,11 @@ def _uses(graph: fx.Graph) -> Iterator[IndexUse]:
             for dim, index in enumerate(args[1]):
                 if index is not None and not _is_mask(index):
                     yield IndexUse(node, index, _size(args[0], dim), negative=True)
+
+
+def _call(node: fx.Node) -> tuple[Any, tuple[Any, ...]]:
+    """Returns the ATen operation that `node` calls, without its overload, and the arguments."""
+    return getattr(node.target, "overloadpacket", None), node.args
 
 
 def _size(node: fx.Node, dim: int) -> int:
@@ -156,18 +161,18 @@ def _origins(index: fx.Node) -> Iterator[_Origin]:
         if (node, partial) in seen:
             continue
         seen.add((node, partial))
-        packet = getattr(node.target, "overloadpacket", None)
+        packet, args = _call(node)
         if packet in _MOVES:
-            stack.append((node.args[0], partial))
+            stack.append((args[0], partial))
         elif packet in _SELECTIONS:
-            stack.append((node.args[0], True))
+            stack.append((args[0], True))
         elif packet is aten.constant_pad_nd:
-            stack.append((node.args[0], partial))
-            yield _Origin(int(node.args[2]) if len(node.args) > 2 else 0, partial)
+            stack.append((args[0], partial))
+            yield _Origin(int(args[2]) if len(args) > 2 else 0, partial)
         elif packet is aten.cat:
-            stack.extend((arg, partial) for arg in node.args[0])
+            stack.extend((arg, partial) for arg in args[0])
         elif packet is aten.full:
-            yield _Origin(int(node.args[1]), partial)
+            yield _Origin(int(args[1]), partial)
         else:
             yield _Origin(node, partial)
 
@@ -213,7 +218,7 @@ def _settled(
             return bounds is not None and use.accepts(bounds[0], bounds[1] - 1)
         return argument.role == "frozen" and _constant_legal(value, use)
     if source.op == "get_attr":
-        return _constant_legal(getattr(source.graph.owning_module, source.target), use)
+        return _constant_legal(getattr(source.graph.owning_module, str(source.target)), use)
     bounds = _computed_bounds(source)
     return bounds is not None and use.accepts(*bounds)
 
@@ -227,30 +232,30 @@ def _constant_legal(value: Tensor, use: IndexUse) -> bool:
 
 def _computed_bounds(node: fx.Node) -> tuple[int, int] | None:
     """Returns the least and greatest possible value of an integer tensor computed by `node`."""
-    packet, args = getattr(node.target, "overloadpacket", None), node.args
+    packet, args = _call(node)
     if packet is aten.arange:
         return _arange_bounds(node)
     if packet in _ARG_REDUCTIONS:
-        whole = len(args) < 2 or args[1] is None
-        return 0, (args[0].meta["val"].numel() if whole else _size(args[0], args[1])) - 1
+        source, dim = (*args, None)[:2]
+        return 0, (source.meta["val"].numel() if dim is None else _size(source, dim)) - 1
     if packet is aten.remainder and isinstance(args[1], int) and args[1] > 0:
         return 0, args[1] - 1
     if packet is aten.clamp and all(isinstance(arg, int) for arg in args[1:]) and len(args) == 3:
         return args[1], args[2]
     producer = args[0] if args else None
     if isinstance(producer, fx.Node) and len(args) == 2 and args[1] == 1:
-        packet = getattr(producer.target, "overloadpacket", None)
-        if packet in _WITH_INDICES and len(producer.args) > 1:
-            return 0, _size(producer.args[0], producer.args[1]) - 1
+        packet, args = _call(producer)
+        if packet in _WITH_INDICES and len(args) > 1:
+            return 0, _size(args[0], args[1]) - 1
         if packet is aten.topk:
-            dim = producer.args[2] if len(producer.args) > 2 else -1
-            return 0, _size(producer.args[0], dim) - 1
+            source, _, dim = (*args, -1)[:3]
+            return 0, _size(source, dim) - 1
     return None
 
 
 def _arange_bounds(node: fx.Node) -> tuple[int, int] | None:
     count = node.meta["val"].numel()
-    overload = node.target._overloadname
+    overload = getattr(node.target, "_overloadname", "")
     start = 0 if overload == "default" else node.args[0]
     step = node.args[2] if overload == "start_step" and len(node.args) > 2 else 1
     if count == 0 or not isinstance(start, int) or not isinstance(step, int):

@@ -81,20 +81,21 @@ def read_optimizer(
     for AdamW with learning rate 2e-4 and no weight decay. Raises `UserError` for an optimizer or an
     option whose formula the captured step does not mirror.
     """
+    instance: Any = optimizer
     if optimizer is None:
-        optimizer = torch.optim.AdamW(list(parameters.values()), lr=DEFAULT_LR, weight_decay=0.0)
+        instance = torch.optim.AdamW(list(parameters.values()), lr=DEFAULT_LR, weight_decay=0.0)
     elif not isinstance(optimizer, torch.optim.Optimizer):
-        optimizer = _call(optimizer, parameters)
-    kind = _SUPPORTED.get(type(optimizer))
+        instance = _call(optimizer, parameters)
+    kind = _SUPPORTED.get(type(instance))
     if kind is None:
         raise UserError(
-            f"optimizer {_type_name(optimizer)} is not supported",
+            f"optimizer {_type_name(instance)} is not supported",
             notes=["optimizer(params) must return a torch.optim.AdamW, Adam or SGD instance"],
         )
-    _refuse_used(optimizer, kind)
+    _refuse_used(instance, kind)
     names = {id(parameter): name for name, parameter in parameters.items()}
-    base_lr = _number(optimizer.param_groups[0]["lr"], kind, "lr")
-    groups = tuple(_read_group(group, kind, base_lr, names) for group in optimizer.param_groups)
+    base_lr = _number(instance.param_groups[0]["lr"], kind, "lr")
+    groups = tuple(_read_group(group, kind, base_lr, names) for group in instance.param_groups)
     return OptimizerSpec(kind, base_lr, groups)
 
 

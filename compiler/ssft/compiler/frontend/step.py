@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, fx
@@ -33,34 +33,39 @@ from ssft.compiler.frontend.random import DrawSites
 from ssft.compiler.frontend.signature import Argument
 from ssft.compiler.frontend.update_rules import clip_coefficient, updates_of
 
+T = TypeVar("T")
+U = TypeVar("U")
 StateKey = tuple[str, str]  # (PyTorch's state key, parameter name)
 
 
 @dataclass
-class StepValues:
+class StepValues(Generic[T]):
     """A value for all that the step takes: tensors when it runs, `Argument`s in the signature."""
 
-    weights: dict[str, object]
-    states: dict[StateKey, object]
-    lr: object
-    step: object
-    seed: object
-    batch: dict[str, object]
+    weights: dict[str, T]
+    states: dict[StateKey, T]
+    lr: T
+    step: T
+    seed: T
+    batch: dict[str, T]
 
-    def flat(self) -> list:
+    def flat(self) -> list[T]:
         """Returns the values in argument order."""
         scalars = [self.lr, self.step, self.seed]
         return [*self.weights.values(), *self.states.values(), *scalars, *self.batch.values()]
 
-    def like(self, values: Sequence) -> StepValues:
+    def like(self, values: Sequence[U]) -> StepValues[U]:
         """Returns `values`, in argument order, in this structure."""
         rest = list(values)
         end = len(self.weights)
         states_end = end + len(self.states)
+        lr, step, seed = rest[states_end : states_end + 3]
         return StepValues(
             dict(zip(self.weights, rest[:end], strict=True)),
             dict(zip(self.states, rest[end:states_end], strict=True)),
-            *rest[states_end : states_end + 3],
+            lr,
+            step,
+            seed,
             dict(zip(self.batch, rest[states_end + 3 :], strict=True)),
         )
 
@@ -85,7 +90,7 @@ class StepFunction:
     forward: ForwardGraph
     optimizer: OptimizerSpec
     max_grad_norm: float | None
-    arguments: StepValues
+    arguments: StepValues[Argument]
     trainable: list[str]
     draws: DrawSites = field(default_factory=DrawSites)
     updated: list[Argument] = field(default_factory=list)
@@ -156,7 +161,7 @@ def _tracing() -> Iterator[None]:
         yield
 
 
-def trace_step(step: StepFunction, example: StepValues) -> StepGraph:
+def trace_step(step: StepFunction, example: StepValues[Tensor]) -> StepGraph:
     """Traces `step` over the `example` tensors (real or fake) into a functional graph.
 
     States and seed that turn out to be unused are no arguments of the result. Marks the index
