@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import ClassVar
@@ -18,9 +18,16 @@ from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.plan_attributes import mask_attribute
 from ssft.compiler.plan_schema import Mask
 from ssft.compiler.recipes.explicit_masks import check_in_range, parse_mask
-from ssft.compiler.recipes.parameters import FULL, Dimension, Draw, Factor, Parameter
+from ssft.compiler.recipes.parameters import (
+    FULL,
+    Dimension,
+    Draw,
+    Factor,
+    Parameter,
+    simplified,
+)
 from ssft.compiler.recipes.recipe import Recipe
-from ssft.compiler.recipes.registry import find_method, method_names
+from ssft.compiler.recipes.registry import find_method
 from ssft.dialects._mlir import ir
 
 
@@ -54,42 +61,46 @@ class SelectMasksPass(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Annotates the arguments of ``@step``."""
         step = step_ir.find_step(module)
-        if self.method not in method_names():
-            known = f"known methods: {', '.join(method_names())}"
-            context.error(step, f"unknown selection method '{self.method}'", known)
-            return
         with module.context, step.location:
             try:
-                parameters = _parameters(step)
-                masks = self._choose(parameters)
+                masks = _choose(self.recipe(), _parameters(step))
             except UserError as error:
                 context.error(step, error.message, *error.notes)
                 return
             _annotate(step, masks, context)
 
-    def _choose(self, parameters: list[Parameter]) -> dict[str, Mask]:
-        """Returns the masks of what trains; explicit masks and patterns overrule the method."""
-        names = [parameter.name for parameter in parameters]
-        masks = dict(find_method(self.method)(parameters, Draw(self.ratio, self.seed)))
-        for pattern in _split(self.freeze):
-            for name in _matching(pattern, names, "freeze"):
-                masks.pop(name, None)
-        for pattern in _split(self.train):
-            masks.update(dict.fromkeys(_matching(pattern, names, "train"), FULL))
-        for text in _split(self.masks):
-            pattern, mask = parse_mask(text)
-            for name in _matching(pattern, names, "masks"):
-                shape = tuple(d.size for d in parameters[names.index(name)].dimensions)
-                check_in_range(name, mask, shape)
-                masks[name] = mask
-        return {name: mask for name, mask in masks.items() if not _is_empty(mask)}
+    def recipe(self) -> Recipe:
+        """Returns the recipe that the options say; a `UserError` names an option at fault."""
+        lists = {key: _split(getattr(self, key)) for key in ("train", "freeze", "masks")}
+        return Recipe.parse({"method": self.method, "ratio": self.ratio, "seed": self.seed} | lists)
 
 
-def _split(text: str) -> list[str]:
-    return [item for item in text.split(";") if item]
+def _choose(recipe: Recipe, parameters: list[Parameter]) -> dict[str, Mask]:
+    """Returns the masks of what trains.
+
+    `Recipe.train` overrules the method, `Recipe.masks` overrules both, and `Recipe.freeze` all.
+    """
+    shapes = {p.name: tuple(d.size for d in p.dimensions) for p in parameters}
+    chosen = dict(find_method(recipe.method)(parameters, Draw(recipe.ratio, recipe.seed)))
+    for pattern in recipe.train:
+        chosen.update(dict.fromkeys(_matching(pattern, shapes, "train"), FULL))
+    for text in recipe.masks:
+        pattern, mask = parse_mask(text)
+        for name in _matching(pattern, shapes, "masks"):
+            check_in_range(name, mask, shapes[name])
+            chosen[name] = mask
+    for pattern in recipe.freeze:
+        for name in _matching(pattern, shapes, "freeze"):
+            chosen.pop(name, None)
+    masks = {name: simplified(mask, shapes[name]) for name, mask in chosen.items()}
+    return {name: mask for name, mask in masks.items() if mask is not None}
 
 
-def _matching(pattern: str, names: list[str], key: str) -> list[str]:
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(item for item in text.split(";") if item)
+
+
+def _matching(pattern: str, names: Iterable[str], key: str) -> list[str]:
     found = [name for name in names if fnmatchcase(name, pattern)]
     if not found:
         raise UserError(
@@ -97,11 +108,6 @@ def _matching(pattern: str, names: list[str], key: str) -> list[str]:
             notes=[f"trainable parameters: {', '.join(names)}"],
         )
     return found
-
-
-def _is_empty(mask: Mask) -> bool:
-    empty = [indices is not None and not indices for indices in (mask.rows, mask.columns)]
-    return all(empty) if mask.combine == "union" else any(empty)
 
 
 def _annotate(step: ir.Operation, masks: Mapping[str, Mask], context: PassContext) -> None:

@@ -11,6 +11,9 @@ from ssft.compiler.plan_schema import Mask
 
 _SYNTAX = "write NAME[:rows=LIST][:columns=LIST][:union] with lists such as 0-3+9"
 
+# Indices are listed one by one before the parameter's shape is known.
+_LONGEST = 1 << 24
+
 
 def parse_mask(text: str) -> tuple[str, Mask]:
     """Returns the parameter's name (or pattern) and the mask."""
@@ -36,22 +39,25 @@ def _indices(text: str, mask: str) -> tuple[int, ...]:
     chosen: set[int] = set()
     for item in text.split("+"):
         first, dash, last = item.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(f"mask '{mask}': '{item}' is no index or range", notes=[_SYNTAX])
         stop = int(last) if dash else int(first)
         if stop < int(first):
             raise UserError(f"mask '{mask}': range '{item}' is empty", notes=[_SYNTAX])
+        if stop >= _LONGEST:
+            raise UserError(f"mask '{mask}': no parameter has an index {stop}", notes=[_SYNTAX])
         chosen.update(range(int(first), stop + 1))
     return tuple(sorted(chosen))
 
 
 def check_in_range(name: str, mask: Mask, shape: tuple[int, ...]) -> None:
     """Raises a `UserError` unless `mask` fits a parameter of `shape`."""
-    if len(shape) < 2 and mask.columns is not None:
-        raise UserError(
-            f"mask of '{name}' has columns, but the parameter has {len(shape)} dimension(s)",
-            notes=["mask its rows, or train it entirely"],
-        )
+    for rank, what, indices in ((1, "rows", mask.rows), (2, "columns", mask.columns)):
+        if indices is not None and len(shape) < rank:
+            raise UserError(
+                f"mask of '{name}' has {what}, but the parameter has {len(shape)} dimension(s)",
+                notes=["mask its rows, or train it entirely" if shape else "train it entirely"],
+            )
     for what, indices, size in zip(
         ("row", "column"), (mask.rows, mask.columns), shape, strict=False
     ):

@@ -71,6 +71,23 @@ def mask_dimension(dim: int, indices: Sequence[int]) -> Mask:
     return Mask(rows=chosen) if dim == 0 else Mask(columns=chosen)
 
 
+def simplified(mask: Mask, shape: Sequence[int]) -> Mask | None:
+    """Returns an equal mask without index lists of all of a dimension; None if nothing trains."""
+    rows, columns = (
+        None if chosen is None or len(set(chosen)) == size else chosen
+        for chosen, size in zip((mask.rows, mask.columns), (*shape, 1, 1), strict=False)
+    )
+    if mask.combine == "intersection":
+        return None if rows == () or columns == () else Mask(rows, columns)
+    if rows is None or columns is None:
+        return FULL
+    if rows and columns:
+        return Mask(rows, columns, "union")
+    if rows or columns:
+        return Mask(rows=rows) if rows else Mask(columns=columns)
+    return None
+
+
 @dataclass
 class Draw:
     """Seeded random choice of units along dimensions, the same for dimensions of the same axes."""

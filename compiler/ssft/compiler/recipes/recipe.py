@@ -26,7 +26,9 @@ class Recipe(BaseModel):
     train: tuple[str, ...] = Field(
         (), description="patterns of parameter names that train entirely, whatever the method says"
     )
-    freeze: tuple[str, ...] = Field((), description="patterns of parameter names that never train")
+    freeze: tuple[str, ...] = Field(
+        (), description="patterns of parameter names that never train, whatever else is said"
+    )
     masks: tuple[str, ...] = Field(
         (), description="explicit masks, e.g. 'fc1.weight:rows=0-3+9:columns=4:union'"
     )
@@ -68,12 +70,12 @@ class Recipe(BaseModel):
     def from_file(cls, path: str | Path) -> Recipe:
         """Reads a TOML file with the recipe's keys at top level."""
         try:
-            options = tomllib.loads(Path(path).read_text())
+            options = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise UserError(
                 f"cannot read recipe file '{path}': {error.strerror}",
                 notes=[f"or name a method: {', '.join(method_names())}"],
             ) from None
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"not a TOML file: {error}", str(path)) from None
         return cls.parse(options, str(path))

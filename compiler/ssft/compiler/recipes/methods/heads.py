@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ssft.compiler.analysis.linears import INPUT
 from ssft.compiler.plan_schema import Mask
 from ssft.compiler.recipes.methods import s2ft
 from ssft.compiler.recipes.parameters import Draw, Parameter
@@ -14,6 +15,6 @@ def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
     with_heads = [
         parameter
         for parameter in parameters
-        if any(len(s) > 1 for d in parameter.dimensions for s in d.segments if "input" in d.uses)
+        if any(len(s) > 1 for d in parameter.dimensions for s in d.segments if INPUT in d.uses)
     ]
     return s2ft.choose(with_heads, draw)
