@@ -140,9 +140,9 @@ def _uses(graph: fx.Graph) -> Iterator[IndexUse]:
                     yield IndexUse(node, index, _size(args[0], dim), negative=True)
 
 
-def _call(node: fx.Node) -> tuple[Any, tuple[Any, ...]]:
+def _call(node: fx.Node) -> tuple[Any, list[Any]]:
     """Returns the ATen operation that `node` calls, without its overload, and the arguments."""
-    return getattr(node.target, "overloadpacket", None), node.args
+    return getattr(node.target, "overloadpacket", None), list(node.args)
 
 
 def _size(node: fx.Node, dim: int) -> int:
@@ -236,7 +236,7 @@ def _computed_bounds(node: fx.Node) -> tuple[int, int] | None:
     if packet is aten.arange:
         return _arange_bounds(node)
     if packet in _ARG_REDUCTIONS:
-        source, dim = (*args, None)[:2]
+        source, dim = [*args, None][:2]
         return 0, (source.meta["val"].numel() if dim is None else _size(source, dim)) - 1
     if packet is aten.remainder and isinstance(args[1], int) and args[1] > 0:
         return 0, args[1] - 1
@@ -248,7 +248,7 @@ def _computed_bounds(node: fx.Node) -> tuple[int, int] | None:
         if packet in _WITH_INDICES and len(args) > 1:
             return 0, _size(args[0], args[1]) - 1
         if packet is aten.topk:
-            source, _, dim = (*args, -1)[:3]
+            source, _, dim = [*args, -1][:3]
             return 0, _size(source, dim) - 1
     return None
 
