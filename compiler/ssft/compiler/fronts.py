@@ -22,6 +22,8 @@ def fronts_of(
     several segments, or of a product in more than whole blocks and one part of a block
     (with grouped queries: whole groups plus at most one partial group).
     """
+    if not chosen:
+        return {}
     offset = 0
     found: Fronts | None = None
     for segment in layout.segments:

@@ -27,3 +27,12 @@ module {
     return
   }
 }
+
+// -----
+
+// expected-error@+1 {{argument 0 of '@step' has unknown entries ['rws'] in its Mask}}
+module {
+  func.func @step(%w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "w", ssft.mask = {rws = array<i64: 0>}}) {
+    return
+  }
+}
