@@ -31,6 +31,9 @@ class CpuDecomposeConcatPass(Pass):
         module.walk(collect)
         with module.context:
             for concat in found:
+                if not all(v.type.has_static_shape for v in [*concat.operands, *concat.results]):
+                    context.error(concat, "'tensor.concat' must have static dimensions")
+                    return
                 _decompose(concat)
         context.statistics["concatenations"] += len(found)
 

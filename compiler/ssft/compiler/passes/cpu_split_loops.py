@@ -31,6 +31,13 @@ class CpuSplitLoopsPass(Pass):
             bounds = block.arguments[count - 2], block.arguments[count - 1]
             depths = list(ir.DenseI64ArrayAttr(function.attributes["ssft.splits"]))
             nests = [op.operation for op in block.operations if op.operation.name == "scf.for"]
+            if len(nests) != len(depths):
+                context.error(
+                    function.operation,
+                    f"function has {len(nests)} loop nests, but 'ssft.splits' "
+                    f"says how to split {len(depths)}",
+                )
+                return
             for nest, depth in zip(nests, depths, strict=True):
                 loop = _loop_at(nest, depth)
                 loop.operands[0], loop.operands[1] = bounds

@@ -14,8 +14,8 @@ from typing import ClassVar
 from ssft.compiler.analysis.contractions import indexing_maps
 from ssft.compiler.analysis.step import find_step, shape_of
 from ssft.compiler.passes import _build as build
+from ssft.compiler.passes._accumulators import accumulators
 from ssft.compiler.passes.base import Pass, PassContext
-from ssft.compiler.passes.cpu_relax_reductions import accumulators
 from ssft.dialects._mlir import ir
 
 
