@@ -71,12 +71,12 @@ def place(mask: Mask, orders: Sequence[Sequence[int]]) -> list[PlacedTile]:
         orders: per dimension, the original index that each stored position holds.
 
     A union is the chosen rows entirely, then the chosen columns of the other rows
-    (``qn + mk - qk`` elements for q rows and k columns of m x n).
+    (``qn + mk - qk`` elements for q rows and k columns of m x n). There are no empty tiles.
     """
     lists: list[tuple[int, ...] | None] = [mask.rows, mask.columns]
     lists = lists[: len(orders)] + [None] * (len(orders) - 2)
     if mask.combine == "intersection":
-        return [_tile(lists, orders)]
+        return [] if () in lists else [_tile(lists, orders)]
     rows, columns = set(mask.rows or ()), mask.columns
     others = tuple(index for index in range(len(orders[0])) if index not in rows)
     tiles = []

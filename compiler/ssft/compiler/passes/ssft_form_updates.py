@@ -8,6 +8,7 @@ maps, so any optimizer whose update is element-wise is recognised.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -98,7 +99,7 @@ def _read_scalar(value: ir.Value) -> ir.Value:
 class _Closure:
     """The element-wise expressions between the leaves and the new values of one parameter."""
 
-    def __init__(self, weight: ir.Value, states: list[ir.Value]) -> None:
+    def __init__(self, weight: ir.Value, states: Sequence[ir.Value]) -> None:
         self.own = {weight, *states}
         self.fits = {str(step_ir.shape_of(state)) for state in states} <= {
             str(step_ir.shape_of(weight))

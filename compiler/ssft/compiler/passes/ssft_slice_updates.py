@@ -18,6 +18,7 @@ from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.plan_attributes import slice_attributes
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
+from ssft.compiler.recipes.explicit_masks import check_in_range
 from ssft.compiler.rewriting.gradient_readers import find_readers, sum_over_tiles
 from ssft.compiler.rewriting.gradients import GradientSlicer
 from ssft.compiler.rewriting.signature import Argument, Result, rebuild
@@ -85,7 +86,8 @@ class _Rewriter:
             if info.updates_arg in states:
                 terminator.operands[info.index] = self.arguments[info.updates_arg]
         if update is not None and update.name == "ssft.update":
-            self._mask_readers(weight, update, [])
+            if not self._mask_readers(weight, update, []):
+                return
             update.erase()
         self.dropped.update(states)
         self.context.statistics["updates dropped"] += 1
@@ -123,6 +125,7 @@ class _Rewriter:
 
     def _tiles(self, weight: ArgumentInfo) -> list[PlacedTile]:
         assert weight.mask is not None
+        check_in_range(weight.name, weight.mask, weight.shape)
         return place(weight.mask, stored_orders(weight, self.signature.permutations))
 
     def _mask_readers(
@@ -133,8 +136,9 @@ class _Rewriter:
         if readers.unmaskable is not None:
             self.context.error(
                 readers.unmaskable,
-                f"cannot mask '{weight.name}': '{readers.unmaskable.name}' reads its gradient in a "
-                "way that is no sum of a function with f(0) = 0",
+                f"cannot {'mask' if tiles else 'freeze'} '{weight.name}': "
+                f"'{readers.unmaskable.name}' reads its gradient in a way that is no sum of a "
+                "function with f(0) = 0",
                 "train it entirely",
             )
             return False

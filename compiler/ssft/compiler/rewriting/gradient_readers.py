@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.elementwise import full_reduction, is_elementwise, zero_in_zero_out
 from ssft.compiler.rewriting.gradients import GradientSlicer, Selectors
 from ssft.dialects._mlir import ir
@@ -66,8 +65,3 @@ def sum_over_tiles(
         copy.operands[1] = accumulator
         accumulator = copy.results[0]
     reduction.results[0].replace_all_uses_with(accumulator)
-
-
-def rank_of(value: ir.Value) -> int:
-    """Returns the rank of a tensor value."""
-    return len(step_ir.shape_of(value) or [])

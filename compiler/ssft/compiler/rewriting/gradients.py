@@ -37,29 +37,35 @@ class GradientSlicer:
     def _build(self, value: ir.Value, selectors: Selectors) -> ir.Value:
         producer = step_ir.owner(value)
         if producer is None:
-            raise ValueError("a gradient is never an argument of the step")
-        contraction = as_contraction(producer)
+            # Regularisers make arguments, e.g. the weights to stay close to, a part of gradients.
+            with ir.InsertionPoint.at_block_begin(ir.BlockArgument(value).owner):
+                return take(value, selectors)
         with producer.location:
-            if contraction is not None and _is_matrix_product(contraction):
+            contraction = as_contraction(producer)
+            if contraction is not None and _is_matrix_product(producer, contraction):
                 with ir.InsertionPoint(producer):
                     return _weight_gradient(producer, contraction, selectors)
-            if is_elementwise(producer) and indexing_maps(producer) is not None:
-                return self.clone_elementwise(producer, selectors)
+            if is_elementwise(producer):
+                return self._clone_elementwise(producer, selectors)
             if producer.name == "linalg.transpose":
-                order = list(ir.DenseI64ArrayAttr(producer.attributes["permutation"]))
-                inner: list[Selector] = [None] * len(order)
-                for dim, source_dim in enumerate(order):
-                    inner[source_dim] = selectors[dim]
-                part = self.slice(producer.operands[0], tuple(inner))
-                with ir.InsertionPoint(producer):
-                    return transpose(part, order)
-            if producer.name == "ssft.scatter_add" and selectors[0] is None:
+                return self._slice_transpose(producer, selectors)
+            if producer.name == "ssft.scatter_add" and selectors[_dim(producer)] is None:
                 with ir.InsertionPoint(producer):
                     return _scatter_add(producer, selectors)
             with ir.InsertionPoint.after(producer):
                 return take(value, selectors)
 
-    def clone_elementwise(self, op: ir.Operation, selectors: Selectors) -> ir.Value:
+    def _slice_transpose(self, op: ir.Operation, selectors: Selectors) -> ir.Value:
+        """Builds the transpose `op` of a slice of its operand."""
+        order = list(ir.DenseI64ArrayAttr(op.attributes["permutation"]))
+        inner: list[Selector] = [None] * len(order)
+        for dim, source_dim in enumerate(order):
+            inner[source_dim] = selectors[dim]
+        part = self.slice(op.operands[0], tuple(inner))
+        with ir.InsertionPoint(op):
+            return transpose(part, order)
+
+    def _clone_elementwise(self, op: ir.Operation, selectors: Selectors) -> ir.Value:
         """Builds the element-wise `op` on slices of its operands."""
         maps = indexing_maps(op)
         assert maps is not None
@@ -88,8 +94,23 @@ class GradientSlicer:
         return producer is not None and producer.name not in ("tensor.empty", "linalg.fill")
 
 
-def _is_matrix_product(contraction: Contraction) -> bool:
-    return not contraction.batch and len(contraction.m) == 1 and len(contraction.n) == 1
+def _is_matrix_product(op: ir.Operation, found: Contraction) -> bool:
+    """Whether `op` is the product of two matrices and nothing is added to it."""
+    plain = not found.batch and len(found.m) == 1 and len(found.n) == 1
+    return plain and (op.name == "ssft.weight_grad" or _is_zero(op.operands[2]))
+
+
+def _is_zero(value: ir.Value) -> bool:
+    """Whether a tensor is made of zeros, by ``linalg.fill`` or as a constant."""
+    producer = step_ir.owner(value)
+    if producer is not None and producer.name == "linalg.fill":
+        producer = step_ir.owner(producer.operands[0])
+    if producer is None or producer.name != "arith.constant":
+        return False
+    element = producer.attributes["value"]
+    if isinstance(element, ir.DenseElementsAttr) and element.is_splat:
+        element = element.get_splat_value()
+    return isinstance(element, ir.FloatAttr) and element.value == 0
 
 
 def _weight_gradient(op: ir.Operation, found: Contraction, selectors: Selectors) -> ir.Value:
@@ -130,12 +151,14 @@ def _undoes(producer: ir.Operation, order: Sequence[int]) -> bool:
 def _scatter_add(op: ir.Operation, selectors: Selectors) -> ir.Value:
     """Builds the embedding gradient for some of the embedding's channels."""
     dest, indices, updates = op.operands
-    dim = ir.IntegerAttr(op.attributes["dim"]).value
     parts = [take(dest, selectors), indices, take(updates, selectors)]
-    assert dim == 0, "the embedding axis is dimension 0"
     return ir.Operation.create(
         "ssft.scatter_add",
         results=[parts[0].type],
         operands=parts,
-        attributes={"dim": step_ir.i64(dim)},
+        attributes={"dim": step_ir.i64(_dim(op))},
     ).result
+
+
+def _dim(op: ir.Operation) -> int:
+    return ir.IntegerAttr(op.attributes["dim"]).value
