@@ -160,9 +160,17 @@ class StepSignature:
         """The arguments that come from the batch."""
         return tuple(self.with_role("input"))
 
-    def states_of(self, parameter: str) -> dict[str, ArgumentInfo]:
-        """The optimizer states of a parameter by PyTorch's key, e.g. ``"exp_avg"``."""
-        return {a.state or "": a for a in self.with_role("state") if a.name == parameter}
+    def states_of(self, parameter: str) -> dict[str, tuple[ArgumentInfo, ...]]:
+        """The optimizer states of a parameter by PyTorch's key, e.g. ``"exp_avg"``.
+
+        A masked parameter has one argument for each tile of its mask.
+        """
+        found: dict[str, tuple[ArgumentInfo, ...]] = {}
+        for argument in self.with_role("state"):
+            if argument.name == parameter:
+                key = argument.state or ""
+                found[key] = (*found.get(key, ()), argument)
+        return found
 
     def update_of(self, argument: int) -> ResultInfo | None:
         """The result that becomes argument number `argument` in the next step, if any."""

@@ -189,7 +189,7 @@ class Session:
                 parts.setdefault(result.name or "", []).append((result, array))
         parameters = {a.name: a for a in self.signature.parameters}
         return {
-            name: full_layout(found, parameters[name], self._orders)
+            name: full_layout(found, parameters[name].shape, self._orders)
             for name, found in parts.items()
         }
 
@@ -213,7 +213,7 @@ class Session:
             parts.setdefault(key, []).append((argument, self._arrays[argument.index]))
         states: dict[str, dict[str, np.ndarray]] = {}
         for (name, key), found in parts.items():
-            full = full_layout(found, parameters[name], self._orders)
+            full = full_layout(found, parameters[name].shape, self._orders)
             states.setdefault(name, {})[key] = full
         return states
 

@@ -69,7 +69,7 @@ def _array(entry: dict[str, Any], data: np.ndarray) -> Array:
         raise ValueError("offsets outside the file")
     if end - begin != math.prod(shape) * storage.itemsize:
         raise ValueError("a size that does not fit the shape")
-    return Array(dtype, np.frombuffer(data[begin:end].tobytes(), storage).reshape(shape))
+    return Array(dtype, np.asarray(data[begin:end]).view(storage).reshape(shape))
 
 
 def same_shape(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

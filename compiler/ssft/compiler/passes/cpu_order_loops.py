@@ -67,12 +67,13 @@ def _interchange(generic: ir.Operation, order: list[int]) -> None:
     position = {loop: number for number, loop in enumerate(order)}
     kinds = list(ir.ArrayAttr(generic.attributes["iterator_types"]))
     generic.attributes["iterator_types"] = ir.ArrayAttr.get([kinds[loop] for loop in order])
-    replacements = [ir.AffineDimExpr.get(position[loop]) for loop in range(len(order))]
+    renamed = [ir.AffineDimExpr.get(position[loop]) for loop in range(len(order))]
+    substitution = ir.AffineMap.get(len(order), 0, renamed)
     maps = [
         ir.AffineMap.get(
             len(order),
             0,
-            [expression.compose(_substitution(replacements)) for expression in map_.value.results],
+            [expression.compose(substitution) for expression in map_.value.results],
         )
         for map_ in map(ir.AffineMapAttr, ir.ArrayAttr(generic.attributes["indexing_maps"]))
     ]
@@ -80,10 +81,6 @@ def _interchange(generic: ir.Operation, order: list[int]) -> None:
         [ir.AffineMapAttr.get(map_) for map_ in maps]
     )
     _renumber_indices(generic, position)
-
-
-def _substitution(replacements: list[ir.AffineExpr]) -> ir.AffineMap:
-    return ir.AffineMap.get(len(replacements), 0, replacements)
 
 
 def _renumber_indices(generic: ir.Operation, position: dict[int, int]) -> None:

@@ -70,7 +70,7 @@ def _destination_root(value: ir.Value) -> ir.Value:
     """Follows destinations (``outs``, inserted-into tensors, loop inits) up to the first."""
     producer = owner(value)
     while producer is not None:
-        number = list(producer.results).index(value)
+        number = [result == value for result in producer.results].index(True)
         if producer.name.startswith("linalg."):
             value = producer.operands[len(producer.operands) - len(producer.results) + number]
         elif producer.name == "scf.for":
@@ -85,7 +85,7 @@ def _destination_root(value: ir.Value) -> ir.Value:
 
 def _unread_output(generic: ir.Operation, value: ir.Value) -> int | None:
     """The operand number of `value`'s destination if the body does not read it."""
-    number = list(generic.results).index(value)
+    number = [result == value for result in generic.results].index(True)
     position = len(generic.operands) - len(generic.results) + number
     argument = generic.regions[0].blocks[0].arguments[position]
     return None if len(list(argument.uses)) else position

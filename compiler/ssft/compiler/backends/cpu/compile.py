@@ -24,7 +24,7 @@ def compile_step(module: ir.Module | str, options: CpuOptions | None = None) -> 
     options = options or CpuOptions()
     working, signature, schedule = _schedule(module, options)
     plan = arena.plan(arena.lifetimes(schedule))
-    libraries = find_libraries()
+    libraries = find_libraries(blas=options.gemm == "blas")
     parallel = options.parallel and libraries.openmp is not None
     kernels = list(schedule.kernels.values())
     lowered = lower_kernels(kernels, working.context, parallel)

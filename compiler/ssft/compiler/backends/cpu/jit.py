@@ -164,11 +164,10 @@ def _symbol(op: Any) -> str:
 
 
 def compile_native(
-    module: ir.Module, kernels: Sequence[Kernel], libraries: Libraries | None, opt_level: int
+    module: ir.Module, kernels: Sequence[Kernel], libraries: Libraries, opt_level: int
 ) -> NativeCode:
     """Compiles a lowered kernel module with LLVM's JIT."""
-    shared = [path for path in (libraries.blas, libraries.openmp) if path] if libraries else []
-    engine = execution_engine()(module, opt_level=opt_level, shared_libs=shared)
+    engine = execution_engine()(module, opt_level=opt_level, shared_libs=libraries.paths)
     table = (ctypes.c_void_p * (len(kernels) + 1))()
     # MLIR's packed calling convention: an array of pointers to the arguments.
     argument = ctypes.c_void_p(ctypes.addressof(table))

@@ -12,27 +12,36 @@ from ssft.compiler.diagnostics import UserError
 
 @dataclass(frozen=True)
 class Libraries:
-    """Paths of the library with ``sgemm_``/``dgemm_`` and, if there is one, of ``libgomp``."""
+    """Paths of the library with ``sgemm_`` and ``dgemm_``, and of ``libgomp``, where there are."""
 
-    blas: str
+    blas: str | None
     openmp: str | None
+
+    @property
+    def paths(self) -> list[str]:
+        """What generated code is linked with."""
+        return [path for path in (self.blas, self.openmp) if path]
 
 
 @cache
-def find_libraries() -> Libraries:
+def find_libraries(blas: bool = True) -> Libraries:
     """Finds PyTorch's libraries without importing torch.
 
     Using the very BLAS and OpenMP runtime that PyTorch uses keeps one thread pool in the process.
+    Raises `UserError` if `blas` is needed and there is none.
     """
     spec = importlib.util.find_spec("torch")
-    folder = Path(spec.origin).parent / "lib" if spec and spec.origin else None
-    blas = folder / "libtorch_cpu.so" if folder else None
-    if folder is None or blas is None or not blas.exists():
+    package = Path(spec.origin).parent if spec and spec.origin else None
+    library = package / "lib" / "libtorch_cpu.so" if package else None
+    found = library if library and library.exists() else None
+    if blas and found is None:
         raise UserError(
             "no BLAS for the CPU backend: PyTorch's library 'libtorch_cpu.so' was not found",
             notes=["install torch, or compile with CpuOptions(gemm='loops')"],
         )
-    openmp = sorted(folder.glob("libgomp*.so*")) + sorted(
-        (folder.parent.parent / "torch.libs").glob("libgomp*.so*")
+    folders = [package / "lib", package.parent / "torch.libs"] if package else []
+    openmp = [path for folder in folders for path in sorted(folder.glob("libgomp*.so*"))]
+    return Libraries(
+        str(found) if blas else None,
+        str(openmp[0]) if openmp else None,
     )
-    return Libraries(str(blas), str(openmp[0]) if openmp else None)

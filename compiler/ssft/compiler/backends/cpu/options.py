@@ -12,7 +12,8 @@ class CpuOptions:
     `gemm` names the provider of matrix products (`ssft.compiler.backends.cpu.gemm`): ``"blas"``
     calls the BLAS inside PyTorch's libraries, ``"loops"`` emits plain loops. `opt_level` is LLVM's,
     0 to 3. `parallel` lets large kernels use the threads of the OpenMP runtime that PyTorch loads;
-    the split is static, so results do not depend on the number of threads.
+    the split is static, so what these kernels compute does
+    not depend on the number of threads (BLAS promises no such thing).
     """
 
     gemm: str = "blas"

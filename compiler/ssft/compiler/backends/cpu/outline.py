@@ -287,11 +287,10 @@ def _split_loop(op: ir.Operation, shared: bool) -> tuple[list[int], int | None]:
     candidates = [loop for loop in range(len(sizes)) if "parallel" in kinds[loop]]
     if shared:
         maps = ir.ArrayAttr(op.attributes["indexing_maps"])
-        output = ir.AffineMapAttr(maps[len(maps) - 1]).value.results
-        first = (
-            output[0].position if len(output) and isinstance(output[0], ir.AffineDimExpr) else -1
-        )
-        candidates = [loop for loop in candidates if loop == first]
+        output = list(ir.AffineMapAttr(maps[len(maps) - 1]).value.results)
+        first = output[0] if output else None
+        rows = first.position if isinstance(first, ir.AffineDimExpr) else None
+        candidates = [loop for loop in candidates if loop == rows]
     useful = [loop for loop in candidates if sizes[loop] > 1]
     return sizes, useful[0] if useful else None
 

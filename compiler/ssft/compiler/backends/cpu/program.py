@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import thread_time
 
 import numpy as np
 
@@ -67,9 +68,11 @@ class CpuProgram:
         function(self._records.ctypes.data, len(self._records))
 
     def profile(self, pointers: Sequence[int]) -> list[KernelTime]:
-        """Runs one step kernel by kernel on one thread each; the slowest kernel comes first."""
-        from time import thread_time as perf_counter
+        """Runs one step kernel by kernel; the kernel that takes longest comes first.
 
+        Times are CPU seconds of the calling thread, which runs all of each kernel but the calls of
+        BLAS, which may use more threads.
+        """
         self._bind(pointers)
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         times: dict[str, list[float]] = {}
@@ -78,9 +81,9 @@ class CpuProgram:
             self.schedule.calls, self._records.tolist(), strict=True
         ):
             function = signature(entry)
-            start = perf_counter()
+            start = thread_time()
             function(cells, 0, extent)
-            times.setdefault(call.kernel, []).append(perf_counter() - start)
+            times.setdefault(call.kernel, []).append(thread_time() - start)
             notes[call.kernel] = call.note
         found = [KernelTime(k, notes[k], len(v), sum(v)) for k, v in times.items()]
         return sorted(found, key=lambda entry: -entry.seconds)

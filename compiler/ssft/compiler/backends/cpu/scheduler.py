@@ -302,7 +302,7 @@ class _Scheduler:
         """Gives returned arrays to the caller: updates into arguments, others into results."""
         for buffer in sorted(self.fills):
             self._kernel([self.fills.pop(buffer)])
-        renamed: dict[int, int] = {}
+        given: set[int] = set()
         slot = 0
         for value, result in zip(op.operands, self.signature.results, strict=True):
             if result.updates_arg is not None:
@@ -314,8 +314,8 @@ class _Scheduler:
             buffer = Buffer("result", result.bytes, slot)
             slot += 1
             whole = place.layout is not None and place.layout.contiguous and not place.layout.offset
-            if owned and whole and place.buffer not in renamed:
-                renamed[place.buffer] = self._buffer(buffer)
+            if owned and whole and place.buffer not in given:
+                given.add(place.buffer)
                 self.schedule.buffers[place.buffer] = buffer
             else:
                 layout = row_major(result.shape, result.dtype)
