@@ -33,7 +33,7 @@ class SaveSlicesPass(Pass):
             slices = [
                 op
                 for op in step_ir.operations(step)
-                if op.name in _SLICES and op not in forward and _is_activation(op, forward)
+                if _is_slice(op) and op not in forward and _is_activation(op, forward)
             ]
             kept = _read_by_backward(step, forward, set(slices))
             for op in slices:
@@ -44,8 +44,20 @@ class SaveSlicesPass(Pass):
                 context.statistics["slices saved"] += 1
 
 
+def _is_slice(op: ir.Operation) -> bool:
+    """Whether `op` takes constant positions, so that it can stand wherever its source is there."""
+    sources = [step_ir.owner(operand) for operand in list(op.operands)[1:]]
+    return op.name in _SLICES and all(
+        source is not None and source.name == "arith.constant" for source in sources
+    )
+
+
 def _is_activation(op: ir.Operation, forward: set[ir.Operation]) -> bool:
-    return step_ir.owner(storage(op.operands[0])) in forward
+    """Whether `op` slices, directly or after other slices, what the forward pass computes."""
+    producer = step_ir.owner(op.operands[0])
+    while producer is not None and producer not in forward and _is_slice(producer):
+        producer = step_ir.owner(producer.operands[0])
+    return producer in forward and step_ir.owner(storage(op.operands[0])) in forward
 
 
 def _read_by_backward(
@@ -77,16 +89,19 @@ def _move(op: ir.Operation) -> None:
     source = step_ir.owner(op.operands[0])
     assert source is not None
     with op.location, ir.InsertionPoint.after(source):
-        if op.name == "ssft.gather":
-            copy = op.clone()
-            index = step_ir.owner(op.operands[1])
-            if index is not None:
-                index.move_before(copy)
-            new = copy.results[0]
-        else:
-            new = _save_slice(op)
+        new = _gather(op) if op.name == "ssft.gather" else _save_slice(op)
     op.results[0].replace_all_uses_with(new)
     op.erase()
+
+
+def _gather(op: ir.Operation) -> ir.Value:
+    """Builds the gather again. Its index constant may be shared by gathers elsewhere."""
+    index = step_ir.owner(op.operands[1])
+    assert index is not None, "only gathers of constant indices are moved"
+    indices = index.clone().results[0]
+    copy = op.clone()
+    copy.operands[1] = indices
+    return copy.results[0]
 
 
 def _save_slice(op: ir.Operation) -> ir.Value:
