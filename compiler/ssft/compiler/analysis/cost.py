@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
 from ssft.compiler.analysis import step as step_ir
@@ -38,10 +39,14 @@ def flops(step: ir.Operation) -> dict[str, int]:
 
 def weight_gradient_operations(step: ir.Operation) -> set[ir.Operation]:
     """Returns the contractions whose product is (an addend or view of) a gradient of an update."""
+    updates = (op for op in step_ir.operations(step) if op.name == "ssft.update")
+    return contractions_behind(gradient for op in updates for gradient in gradients(op))
+
+
+def contractions_behind(values: Iterable[ir.Value]) -> set[ir.Operation]:
+    """Returns the contractions whose product is (an addend, slice or view of) one of `values`."""
     found = set()
-    pending = [
-        g for op in step_ir.operations(step) if op.name == "ssft.update" for g in gradients(op)
-    ]
+    pending = list(values)
     seen = set(pending)
     while pending:
         value = pending.pop()

@@ -43,15 +43,19 @@ def update_groups(step: ir.Operation) -> list[UpdateGroup]:
     ]
 
 
-def update_operations(step: ir.Operation) -> dict[int, ir.Operation]:
-    """Returns the ``ssft.update`` that computes each result, by result number of the weight.
+_PARTS = frozenset({"tensor.extract_slice", "ssft.gather", "ssft.scatter", "tensor.insert_slice"})
 
-    The handles are valid only until the IR changes.
+
+def updated_parameter(update: ir.Operation) -> int | None:
+    """Returns the number of the argument that the weight of an ``ssft.update`` is (a part of).
+
+    None if the weight is computed by anything but slices.
     """
-    values = list(step_ir.terminator(step).operands)
-    found = {}
-    for group in update_groups(step):
-        producer = step_ir.owner(values[group.result])
-        if producer is not None and producer.name == "ssft.update":
-            found[group.result] = producer
-    return found
+    value = update.operands[0]
+    producer = step_ir.owner(value)
+    while producer is not None:
+        if producer.name not in _PARTS:
+            return None
+        value = producer.operands[1 if producer.name == "tensor.insert_slice" else 0]
+        producer = step_ir.owner(value)
+    return ir.BlockArgument(value).arg_number

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.cost import gradients
+from ssft.compiler.analysis.updates import updated_parameter
 from ssft.compiler.passes.base import Pass, PassContext
+from ssft.compiler.plan_schema import read_signature
 from ssft.dialects._mlir import ir
-
-_PARTS = frozenset({"tensor.extract_slice", "ssft.gather", "ssft.scatter", "tensor.insert_slice"})
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class ExposeGradientsPass(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Appends results to ``@step``."""
         step = step_ir.find_step(module)
+        signature = read_signature(module)
         with module.context, step.location:
             arguments = step_ir.argument_attributes(step)
             results = step_ir.result_attributes(step)
@@ -35,17 +36,19 @@ class ExposeGradientsPass(Pass):
             for op in step_ir.operations(step):
                 if op.name != "ssft.update":
                     continue
-                weight = arguments[_parameter(op.operands[0])]
+                number = updated_parameter(op)
+                if number is None:
+                    context.error(op, "the weight of this update is not a part of an argument")
+                    return
+                attributes = {
+                    "ssft.role": ir.StringAttr.get("gradient"),
+                    "ssft.name": ir.StringAttr.get(signature.arguments[number].name),
+                }
                 sliced = "ssft.tile" in op.attributes
+                attributes |= _layout(op.attributes if sliced else arguments[number])
                 for gradient in gradients(op):
                     values.append(gradient)
-                    results.append(
-                        {
-                            "ssft.role": ir.StringAttr.get("gradient"),
-                            "ssft.name": weight["ssft.name"],
-                        }
-                        | _layout(op.attributes if sliced else weight)
-                    )
+                    results.append(attributes)
                     context.statistics["gradients exposed"] += 1
             with ir.InsertionPoint(terminator), terminator.location:
                 ir.Operation.create("func.return", operands=values)
@@ -55,14 +58,3 @@ class ExposeGradientsPass(Pass):
 
 def _layout(attributes: Mapping[str, ir.Attribute]) -> dict[str, ir.Attribute]:
     return {key: attributes[key] for key in ("ssft.tile", "ssft.permuted") if key in attributes}
-
-
-def _parameter(value: ir.Value) -> int:
-    """Returns the number of the argument that a weight operand is (a part of)."""
-    producer = step_ir.owner(value)
-    while producer is not None:
-        if producer.name not in _PARTS:
-            raise ValueError(f"the weight of an update comes from '{producer.name}'")
-        value = producer.operands[1 if producer.name == "tensor.insert_slice" else 0]
-        producer = step_ir.owner(value)
-    return ir.BlockArgument(value).arg_number

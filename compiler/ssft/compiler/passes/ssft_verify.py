@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ssft.compiler.analysis import step as step_ir
-from ssft.compiler.analysis.cost import weight_gradient_operations
+from ssft.compiler.analysis.cost import contractions_behind, gradients
+from ssft.compiler.analysis.updates import updated_parameter
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.permutation import Layout, axis_orders
-from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
-from ssft.compiler.tiles import place
+from ssft.compiler.plan_schema import ArgumentInfo, Mask, StepSignature, Tile, read_signature
+from ssft.compiler.recipes.explicit_masks import check_in_range
+from ssft.compiler.tiles import PlacedTile, place
 from ssft.dialects._mlir import ir
 
 
@@ -22,10 +24,11 @@ from ssft.dialects._mlir import ir
 class VerifyPass(Pass):
     """Checks a plan and changes nothing.
 
-    (V1) an updated argument and its update have the same type; (V2) frozen arguments and inputs
-    are never updated; (V3) states belong to a trainable parameter; (V4) the states of a masked
-    parameter have the shapes of its mask's tiles; (V5) no weight gradient of a masked parameter is
-    dense; (V6) permutations fit the dimensions that name them.
+    (V1) the signature is complete and consistent, an updated argument and its update having the
+    same type; (V2) frozen arguments and inputs are never updated; (V3) states belong to a trainable
+    parameter; (V4) masks name indices of their parameters, and the states of a parameter are the
+    tiles of its mask; (V5) no weight gradient of a masked parameter is dense; (V6) permutations fit
+    the dimensions that name them.
     """
 
     argument: ClassVar[str] = "ssft-verify"
@@ -36,7 +39,7 @@ class VerifyPass(Pass):
         try:
             signature = read_signature(module)
         except UserError as error:
-            context.error(step, error.message, *error.notes)
+            context.error(step, f"(V1) {error.message}", *error.notes)
             return
         for problem in [*_updates(signature), *_states(signature), *_permutations(signature)]:
             context.error(step, problem)
@@ -50,11 +53,6 @@ def _updates(signature: StepSignature) -> list[str]:
         if result.updates_arg is None:
             continue
         target = signature.arguments[result.updates_arg]
-        if (target.shape, target.dtype) != (result.shape, result.dtype):
-            problems.append(
-                f"(V1) result {result.index} of type {_type(result)} updates argument "
-                f"{target.index} '{target.name}' of type {_type(target)}"
-            )
         if target.role not in ("trainable", "state", "step"):
             problems.append(
                 f"(V2) result {result.index} updates argument {target.index} '{target.name}', "
@@ -65,64 +63,102 @@ def _updates(signature: StepSignature) -> list[str]:
 
 def _states(signature: StepSignature) -> list[str]:
     problems = []
+    expected: dict[str, list[PlacedTile]] = {}
     weights = {a.name: a for a in signature.with_role("trainable")}
-    tiles: dict[tuple[str, str | None], list[tuple[int, ...]]] = {}
+    for weight in weights.values():
+        try:
+            expected[weight.name] = _tiles(weight)
+        except UserError as error:
+            problems.append(f"(V4) {error.message}")
+    groups: dict[tuple[str, str | None], list[ArgumentInfo]] = {}
     for state in signature.with_role("state"):
-        if state.name not in weights:
-            problems.append(f"(V3) state '{state.state}' of '{state.name}', which does not train")
-        tiles.setdefault((state.name, state.state), []).append(state.shape)
-    for (name, kind), shapes in tiles.items():
-        weight = weights.get(name)
-        if weight is None:
-            continue
-        expected = _tile_shapes(weight)
-        if shapes != expected:
-            problems.append(
-                f"(V4) state '{kind}' of '{name}' has shapes {_shapes(shapes)}, but its mask has "
-                f"tiles of {_shapes(expected)}"
-            )
+        groups.setdefault((state.name, state.state), []).append(state)
+    for (name, kind), states in groups.items():
+        if name not in weights:
+            problems.append(f"(V3) state '{kind}' of '{name}', which does not train")
+        elif name in expected:
+            problems += _tile_problems(kind, weights[name], states, expected[name])
     return problems
 
 
+def _tile_problems(
+    kind: str | None, weight: ArgumentInfo, states: list[ArgumentInfo], tiles: list[PlacedTile]
+) -> list[str]:
+    """(V4) for the states of one kind of one parameter."""
+    what = f"(V4) state '{kind}' of '{weight.name}'"
+    shapes = [state.shape for state in states]
+    expected = [tuple(tile.shape(weight.shape)) for tile in tiles]
+    if shapes != expected:
+        return [
+            f"{what} has shapes {_shapes(shapes)}, but its mask has tiles of {_shapes(expected)}"
+        ]
+    return [
+        f"{what}, of shape {_shapes([state.shape])}, holds other indices than its tile of the mask"
+        for state, tile in zip(states, tiles, strict=True)
+        if _held(state.tile or Tile(), weight.shape) != _held(tile.original, weight.shape)
+    ]
+
+
+def _held(tile: Tile, shape: tuple[int, ...]) -> list[set[int]]:
+    """Returns the rows and columns that `tile` holds of a parameter of `shape`."""
+    return [
+        set(range(size) if indices is None else indices)
+        for indices, size in zip((tile.rows, tile.columns), shape, strict=False)
+    ]
+
+
 def _permutations(signature: StepSignature) -> list[str]:
+    try:
+        orders = axis_orders(signature.permutations)
+    except UserError as error:
+        return [f"(V6) {error.message}"]
     problems = []
-    orders = axis_orders(signature.permutations)
     for argument in signature.arguments:
-        for dim, text in enumerate(argument.permuted or ()):
+        layouts = argument.permuted or ()
+        if layouts and len(layouts) != len(argument.shape):
+            problems.append(
+                f"(V6) '{argument.name}' has {len(argument.shape)} dimensions, but "
+                f"{len(layouts)} layouts"
+            )
+            continue
+        for dim, (text, extent) in enumerate(zip(layouts, argument.shape, strict=False)):
             try:
                 size = Layout.parse(text).size(orders)
             except UserError as error:
                 problems.append(f"(V6) dimension {dim} of '{argument.name}': {error.message}")
                 continue
-            if size != argument.shape[dim]:
+            if size != extent:
                 problems.append(
-                    f"(V6) dimension {dim} of '{argument.name}' has {argument.shape[dim]} indices, "
+                    f"(V6) dimension {dim} of '{argument.name}' has {extent} indices, "
                     f"but '{text}' has {size}"
                 )
     return problems
 
 
 def _gradients(step: ir.Operation, signature: StepSignature, context: PassContext) -> None:
-    """(V5): a contraction of a masked parameter's whole shape feeds one of its updates."""
-    products = weight_gradient_operations(step)
-    masked = {tuple(a.shape) for a in signature.with_role("trainable") if a.mask is not None}
-    whole = {tuple(a.shape) for a in signature.with_role("trainable") if a.mask is None}
-    for product in products:
-        shape = tuple(step_ir.shape_of(product.results[0]) or ())
-        if shape in masked - whole:
-            context.error(product, f"(V5) the weight gradient of shape {_shapes([shape])} is dense")
+    """(V5): no product of a masked parameter's whole shape feeds the update of a part of it."""
+    for update in step_ir.operations(step):
+        number = updated_parameter(update) if update.name == "ssft.update" else None
+        if number is None:
+            continue
+        whole = list(signature.arguments[number].shape)
+        if step_ir.shape_of(update.operands[0]) == whole:
+            continue
+        for product in contractions_behind(gradients(update)):
+            if step_ir.shape_of(product.results[0]) == whole:
+                context.error(
+                    product,
+                    f"(V5) the weight gradient of '{signature.arguments[number].name}' is dense, "
+                    f"of shape {_shapes([tuple(whole)])}",
+                )
 
 
-def _tile_shapes(weight: ArgumentInfo) -> list[tuple[int, ...]]:
-    if weight.mask is None:
-        return [weight.shape]
-    orders = [range(size) for size in weight.shape]
-    return [tuple(tile.shape(weight.shape)) for tile in place(weight.mask, orders)]
+def _tiles(weight: ArgumentInfo) -> list[PlacedTile]:
+    """Returns the tiles of a parameter's mask, in original order."""
+    mask = weight.mask or Mask()
+    check_in_range(weight.name, mask, weight.shape)
+    return place(mask, [range(size) for size in weight.shape])
 
 
 def _shapes(shapes: list[tuple[int, ...]]) -> str:
     return ", ".join("x".join(map(str, shape)) or "scalar" for shape in shapes)
-
-
-def _type(value) -> str:
-    return "x".join([*map(str, value.shape), value.dtype])

@@ -27,3 +27,28 @@ module {
     return
   }
 }
+
+// -----
+
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "fc.weight"},
+    %g: tensor<4x6xf32> {ssft.role = "input", ssft.name = "g"}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}) {
+  %twice = arith.addf %w, %w : tensor<4x6xf32>
+  // expected-error@+1 {{the weight of this update is not a part of an argument}}
+  %new = "ssft.update"(%twice, %g) ({
+  ^bb0(%we: f32, %ge: f32):
+    %wn = arith.subf %we, %ge : f32
+    "ssft.yield"(%wn) : (f32) -> ()
+  }) {operandSegmentSizes = array<i32: 1, 0, 1>} : (tensor<4x6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32>
+  return %new : tensor<4x6xf32>
+}
+
+// -----
+
+// expected-error@+1 {{argument 0 of '@step' has no 'ssft.name'}}
+module {
+  func.func @step(%w: tensor<4xf32> {ssft.role = "trainable"}) {
+    return
+  }
+}
