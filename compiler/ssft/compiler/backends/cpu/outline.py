@@ -22,12 +22,17 @@ PARALLEL_WORK = 32768
 
 @dataclass(frozen=True)
 class Parameter:
-    """A buffer that a kernel takes: an array, or the 8-byte buffer of a scalar."""
+    """A buffer that a kernel takes: an array, or the 8-byte buffer of a scalar.
+
+    With `from_start` the kernel's type says where in the buffer the array begins, and the kernel
+    takes the address of the buffer; otherwise it takes that of the array's first element.
+    """
 
     value: ir.Value
     type: str
     written: bool
     scalar: bool
+    from_start: bool = False
 
 
 class Outliner:
@@ -90,7 +95,8 @@ class Outliner:
                 layout = layout_of(value.type)
                 assert layout is not None
                 type_ = str(value.type) if keep_offsets else layout.type_text()
-                found.append(Parameter(value, type_, written is None or value in written, False))
+                is_written = written is None or value in written
+                found.append(Parameter(value, type_, is_written, False, keep_offsets))
             else:
                 found.append(Parameter(value, f"memref<{value.type}>", False, True))
         results = [v for v in self.escaping(operations) if v in places]

@@ -229,7 +229,9 @@ class _Scheduler:
         for buffer in sorted(self._touched(operations) & set(self.fills)):
             self._kernel([self.fills.pop(buffer)])
         found = self.outliner.parameters(operations, self.places)
-        operands = [self._operand(self.places[p.value], p.written, p.scalar) for p in found]
+        operands = [
+            self._operand(self.places[p.value], p.written, p.scalar, p.from_start) for p in found
+        ]
         aliased = [
             any(
                 i != j and a.overlaps(b) and (a.written or b.written)
@@ -244,10 +246,15 @@ class _Scheduler:
         note = str(op.location) if self.locations else op.name
         self.schedule.calls.append(Call(name, tuple(operands), note))
 
-    def _operand(self, place: Place, written: bool, scalar: bool = False) -> Operand:
+    def _operand(
+        self, place: Place, written: bool, scalar: bool = False, from_start: bool = False
+    ) -> Operand:
         size = self.schedule.buffers[place.buffer].bytes
         if scalar or place.layout is None:
             return Operand(place.buffer, 0, size, written)
+        if from_start:
+            end = place.layout.byte_offset + place.layout.span
+            return Operand(place.buffer, 0, end, written)
         return Operand(place.buffer, place.layout.byte_offset, place.layout.span, written)
 
     def _touched(self, operations: Sequence[ir.Operation]) -> set[int]:
