@@ -43,8 +43,13 @@ def write_safetensors(
     arrays: Mapping[str, Array],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes `arrays` to `path`, whole or not at all."""
-    contiguous = {name: np.ascontiguousarray(array.data) for name, array in arrays.items()}
+    """Writes `arrays` to `path`, whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    # Not `np.ascontiguousarray`, which makes a vector of a scalar.
+    contiguous = {name: np.asarray(array.data, order="C") for name, array in arrays.items()}
     specs = {
         name: TensorSpec(
             dtype=_NAMES[arrays[name].dtype],
