@@ -68,7 +68,7 @@ def _prefix(
     return fronts
 
 
-def combine(requests: Sequence[tuple[int, ...]], size: int) -> tuple[int, ...]:
+def combine(requests: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Returns one order's front for several requested fronts of the same axis.
 
     Two different sets both become contiguous as [first only | both | second only]

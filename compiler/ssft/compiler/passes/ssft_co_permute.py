@@ -50,7 +50,7 @@ class CoPermutePass(Pass):
                         requests.setdefault(axis, []).append(front)
                     context.statistics["dimensions made contiguous"] += 1
             permutations = {
-                axis.id: (axis.name, Permutation(axis.size, combine(fronts, axis.size)))
+                axis.id: (axis.name, Permutation(axis.size, combine(fronts)))
                 for axis, fronts in requests.items()
             }
             context.statistics["axes permuted"] += len(permutations)
