@@ -107,6 +107,7 @@ def test_partial_block_comes_last():
         ),
         pytest.param({3}, one(axis(0, 2), axis(1, 2, free=False)), (), id="the inside is pinned"),
         pytest.param({3}, one(axis(0, 2), axis(0, 2)), (), id="one axis would have two fronts"),
+        pytest.param({2, 3, 0}, one(axis(0, 2), axis(0, 2)), (), id="the inside moves along"),
         pytest.param(
             {1, 5}, DimensionLayout(((axis(0, 4),), (axis(1, 4),))), (), id="two segments"
         ),

@@ -35,9 +35,15 @@ def fronts_of(
         if found is not None:
             return None
         found = _prefix(inside, segment, fixed)
-        if found is None:
+        if found is None or _repeats(found, segment):
             return None
     return found
+
+
+def _repeats(fronts: Fronts, segment: tuple[Axis | DimensionLayout, ...]) -> bool:
+    """Whether an axis of `fronts` occurs elsewhere in the segment, where it would move, too."""
+    occurring = [axis.id for _, axis in DimensionLayout((segment,)).axes()]
+    return any(occurring.count(axis.id) > 1 for axis in fronts)
 
 
 def _prefix(
@@ -62,7 +68,7 @@ def _prefix(
         fronts[first] = front
     if partial:
         inner = _prefix(groups[partial[0]], rest, fixed)
-        if inner is None or first in inner:
+        if inner is None:
             return None
         fronts |= inner
     return fronts
