@@ -122,9 +122,7 @@ def main() -> int:
         "torch": torch.__version__,
         "contenders": {},
     }
-    print(
-        f"size {parsed.size}, {parsed.threads} threads, {parsed.rounds} rounds, torch {torch.__version__}"
-    )
+    print(f"size {parsed.size}, {parsed.threads} threads, {parsed.rounds} rounds")
     for name, seconds in times.items():
         quantiles = statistics.quantiles(seconds, n=10)
         median = statistics.median(seconds)

@@ -13,6 +13,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from ssft.dialects import _mlir
+
+# Modules that build tables of dtypes when they are imported must have done so before the patch.
+_mlir.fx_importer()
+_mlir.torch_decompositions()
+
 
 @contextlib.contextmanager
 def double_precision() -> Iterator[None]:

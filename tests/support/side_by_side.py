@@ -48,9 +48,10 @@ class Captured:
         weights = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
         return compile_module(context, module, to_arrays(weights), recipe, Options(gradients=True))
 
-    def reference(self, plan: Plan) -> MaskedTraining:
+    def reference(self, plan: Plan, *, double: bool = False) -> MaskedTraining:
+        model = copy.deepcopy(self.model)
         return MaskedTraining(
-            copy.deepcopy(self.model),
+            model.double() if double else model,
             plan_masks(plan.signature()),
             self.definition.optimizer,
             self.definition.loss,
@@ -106,16 +107,31 @@ class Differences:
         return max(found)
 
 
-def train_both(captured: Captured, plan: Plan, steps: int = 20) -> Differences:
-    """Trains the plan and its oracle on the example batch and records how they differ."""
+def train_both(
+    captured: Captured, plan: Plan, steps: int = 20, *, isolated: bool = False
+) -> Differences:
+    """Trains the plan and its oracle on the example batch and records how they differ.
+
+    Accumulated, both train on by themselves. Isolated, the oracle starts every step from the plan's
+    weights and moments and computes in double precision: training is chaotic, so that two runs in
+    single precision part however right each step is, by a factor of ten every few steps where Adam
+    divides small by small; and PyTorch's own sums in single precision are off by as much as ours.
+    """
     session = Session.from_text(plan.text(), plan.stored_weights())
-    reference = captured.reference(plan)
+    reference = captured.reference(plan, double=isolated)
+    precision = double_precision if isolated else captured.precision
+    batch = {
+        k: v.double() if v.is_floating_point() and isolated else v
+        for k, v in captured.batch.items()
+    }
     start = session.state_dict()
     found = Differences()
     for _ in range(steps):
+        if isolated:
+            reference.set_state(session.state_dict(), session.optimizer_state())
         loss = session.step(captured.batch)
-        with captured.precision():
-            found.record("loss", "", loss, reference.step(captured.batch))
+        with precision():
+            found.record("loss", "", loss, reference.step(batch))
         found.losses.append(loss)
         weights, states, gradients = (
             session.state_dict(),

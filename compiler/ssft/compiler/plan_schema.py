@@ -75,6 +75,7 @@ class ArgumentInfo:
     mask: Mask | None = None
     tile: Tile | None = None
     permuted: tuple[str, ...] | None = None
+    buffer: bool = False
 
     @property
     def elements(self) -> int:
@@ -253,6 +254,7 @@ def _argument(index: int, type_: ir.Type, attributes: dict[str, Any]) -> Argumen
         mask=_record(Mask, attributes.get("mask"), where),
         tile=_record(Tile, attributes.get("tile"), where),
         permuted=attributes.get("permuted"),
+        buffer=bool(attributes.get("buffer", False)),
     )
 
 

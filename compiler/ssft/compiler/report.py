@@ -30,11 +30,11 @@ def build_report(
     ``memory_bytes``, ``dense`` (the last two for the same step with nothing masked), ``permuted``
     (axes that were reordered) and ``remarks`` (what could not be made contiguous, and why).
     """
-    names = [a for a in signature.parameters if _is_float(a)]
+    parameters = [a for a in signature.parameters if not a.buffer]
     return {
         "method": signature.method,
         "trainable_parameters": sum(map(trainable_elements, signature.with_role("trainable"))),
-        "total_parameters": sum(a.elements for a in names),
+        "total_parameters": sum(a.elements for a in parameters),
         "masks": [_mask_entry(a) for a in signature.with_role("trainable")],
         **step_cost(step),
         "dense": dict(dense),
@@ -60,8 +60,3 @@ def _mask_entry(argument: ArgumentInfo) -> dict[str, Any]:
         "columns": None if mask.columns is None else list(mask.columns),
         "combine": mask.combine,
     }
-
-
-def _is_float(argument: ArgumentInfo) -> bool:
-    # Buffers such as position ids are integers: no parameters in anybody's count.
-    return "f" in argument.dtype

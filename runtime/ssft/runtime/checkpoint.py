@@ -27,6 +27,11 @@ def entry_name(argument: ArgumentInfo) -> str:
     return f"{argument.index}.{kind}.{argument.name}"
 
 
+def _is_stored(argument: ArgumentInfo) -> bool:
+    # The forward pass may write buffers; they are small, so all are stored.
+    return argument.role in STORED_ROLES or argument.buffer
+
+
 def save_checkpoint(
     path: str | os.PathLike[str],
     arguments: Sequence[ArgumentInfo],
@@ -37,7 +42,7 @@ def save_checkpoint(
     stored = {
         entry_name(argument): Array(argument.dtype, arrays[argument.index])
         for argument in arguments
-        if argument.role in STORED_ROLES
+        if _is_stored(argument)
     }
     write_safetensors(path, stored, {"format": FORMAT, "plan": plan_hash})
 
@@ -57,7 +62,7 @@ def load_checkpoint(
             f"checkpoint '{os.fspath(path)}' belongs to another plan",
             notes=["a checkpoint can be loaded only by the plan that it was saved with"],
         )
-    wanted = {entry_name(a): a for a in arguments if a.role in STORED_ROLES}
+    wanted = {entry_name(a): a for a in arguments if _is_stored(a)}
     _check_entries(path, wanted, file.arrays)
     for name, argument in wanted.items():
         np.copyto(arrays[argument.index], file.arrays[name].data.reshape(argument.shape))

@@ -93,6 +93,19 @@ class MaskedTraining:
         with self._draws():
             return module(tensors)
 
+    def set_state(
+        self,
+        weights: Mapping[str, np.ndarray],
+        states: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> None:
+        """Replaces weights and optimizer states, both in original names and layout."""
+        load_weights(self.model, weights)
+        for name, parameter in self.trained.items():
+            held = self.optimizer.state[parameter]
+            for key, value in states.get(name, {}).items():
+                if key in held:
+                    held[key].copy_(_like(value, held[key]))
+
     def state(self, name: str, key: str) -> Tensor:
         """Returns an optimizer state of a parameter, e.g. ``"exp_avg"``; zeros before step 1."""
         parameter = self.trained[name]
@@ -185,7 +198,7 @@ def _optimizer(definition: ModelDefinition) -> Callable[..., torch.optim.Optimiz
 
 
 def _like(value: np.ndarray, tensor: Tensor) -> Tensor:
-    array = torch.from_numpy(np.ascontiguousarray(value))
+    array = torch.from_numpy(np.asarray(value, order="C"))
     # bfloat16 travels as the bits of uint16.
     return array.view(torch.bfloat16) if tensor.dtype == torch.bfloat16 else array
 

@@ -47,7 +47,7 @@ def test_arguments_and_results(llama):
         assert argument.shape == tuple(llama.weights[argument.name].shape)
         states = signature.states_of(argument.name)
         assert set(states) == {"exp_avg", "exp_avg_sq"}
-        assert all(state.shape == argument.shape for state in states.values())
+        assert all(state.shape == argument.shape for [state] in states.values())
         assert signature.update_of(argument.index) is not None
     scalars = {a.name: (a.shape, a.dtype) for a in signature.with_role("hyper", "step")}
     assert scalars == {"lr": ((), "f64"), "step": ((), "f64")}
@@ -112,7 +112,7 @@ def test_updates_are_elementwise_in_the_gradient(llama):
 def check_update(step, signature, argument):
     with step.context:
         parameter = body(step).arguments[argument.index]
-        states = {a.index for a in signature.states_of(argument.name).values()}
+        states = {a.index for [a] in signature.states_of(argument.name).values()}
         result = signature.update_of(argument.index)
         leaves = closure_leaves(terminator(step).operands[result.index], parameter.type)
         full_size = [leaf for leaf in leaves if leaf.type == parameter.type]

@@ -61,6 +61,8 @@ def _argument(argument: Argument) -> dict[str, ir.Attribute]:
         attributes["ssft.range"] = index_list(argument.value_range)
     if argument.ignore is not None:
         attributes["ssft.ignore"] = i64(argument.ignore)
+    if argument.buffer:
+        attributes["ssft.buffer"] = ir.UnitAttr.get()
     if argument.aliases:
         attributes["ssft.aliases"] = string_list(argument.aliases)
     return attributes

@@ -168,7 +168,8 @@ def _inputs(
         if parameter is None or not parameter.requires_grad:
             group = None
         role = "frozen" if group is None else "trainable"
-        roles[name] = Argument(role, name, aliases=weights.aliases(name))
+        is_buffer = parameter is None
+        roles[name] = Argument(role, name, aliases=weights.aliases(name), buffer=is_buffer)
         for key in () if group is None else state_keys(spec.kind, group.options):
             states[key, name] = torch.zeros_like(tensors[name])
     # All of one state, then all of the next.

@@ -15,6 +15,7 @@ class Argument:
     aliases: tuple[str, ...] = ()
     value_range: tuple[int, int] | None = None
     ignore: int | None = None
+    buffer: bool = False
 
 
 @dataclass

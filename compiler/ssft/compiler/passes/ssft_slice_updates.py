@@ -19,7 +19,12 @@ from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.plan_attributes import slice_attributes
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
 from ssft.compiler.recipes.explicit_masks import check_in_range
-from ssft.compiler.rewriting.gradient_readers import find_readers, sum_over_tiles
+from ssft.compiler.rewriting.gradient_readers import (
+    GradientReaders,
+    all_gradients,
+    find_readers,
+    sum_over_tiles,
+)
 from ssft.compiler.rewriting.gradients import GradientSlicer
 from ssft.compiler.rewriting.signature import Argument, Result, rebuild
 from ssft.compiler.rewriting.slices import put, take, tensor_type
@@ -46,7 +51,7 @@ class SliceUpdatesPass(Pass):
                 if result.updates_arg is None:
                     continue
                 weight = signature.arguments[result.updates_arg]
-                if weight.role == "frozen":
+                if weight.role == "frozen" and not weight.buffer:
                     rewriter.drop(weight, result.index)
                 elif weight.role == "trainable" and weight.mask is not None:
                     rewriter.slice(weight, result.index)
@@ -70,11 +75,18 @@ class _Rewriter:
         self.signature = signature
         self.context = context
         self.slicer = GradientSlicer()
+        self.readers = self._find_readers()
         self.arguments = list(step_ir.body(step).arguments)
         self.attributes = step_ir.argument_attributes(step)
         self.dropped: set[int] = set()
         self.sliced: dict[int, list[_State]] = {}
         """New states by the number of the dense state that they replace."""
+
+    def _find_readers(self) -> dict[ir.Operation, GradientReaders]:
+        """Finds who reads each update's gradients, while no gradient is rewritten yet."""
+        gradients = all_gradients(self.step)
+        updates = [op for op in step_ir.operations(self.step) if op.name == "ssft.update"]
+        return {op: find_readers(_segments(op)[2], op, gradients) for op in updates}
 
     def drop(self, weight: ArgumentInfo, result: int) -> None:
         """Drops the update of a frozen parameter, and its states."""
@@ -89,6 +101,14 @@ class _Rewriter:
             if not self._mask_readers(weight, update, []):
                 return
             update.erase()
+        elif self.signature.max_grad_norm is not None:
+            self.context.error(
+                self.step,
+                f"cannot freeze '{weight.name}': its update is not element-wise, so its gradient "
+                "cannot be taken out of the norm for clipping",
+                "set requires_grad=False on it in model()",
+            )
+            return
         self.dropped.update(states)
         self.context.statistics["updates dropped"] += 1
 
@@ -131,8 +151,7 @@ class _Rewriter:
     def _mask_readers(
         self, weight: ArgumentInfo, update: ir.Operation, tiles: Sequence[PlacedTile]
     ) -> bool:
-        gradients = _segments(update)[2]
-        readers = find_readers(gradients, update)
+        readers = self.readers[update]
         if readers.unmaskable is not None:
             self.context.error(
                 readers.unmaskable,

@@ -25,10 +25,10 @@ class VerifyPass(Pass):
     """Checks a plan and changes nothing.
 
     (V1) the signature is complete and consistent, an updated argument and its update having the
-    same type; (V2) frozen arguments and inputs are never updated; (V3) states belong to a trainable
-    parameter; (V4) masks name indices of their parameters, and the states of a parameter are the
-    tiles of its mask; (V5) no weight gradient of a masked parameter is dense; (V6) permutations fit
-    the dimensions that name them.
+    same type; (V2) frozen parameters and inputs are never updated, buffers may be; (V3) states
+    belong to a trainable parameter; (V4) masks name indices of their parameters, and the states of
+    a parameter are the tiles of its mask; (V5) no weight gradient of a masked parameter is dense;
+    (V6) permutations fit the dimensions that name them.
     """
 
     argument: ClassVar[str] = "ssft-verify"
@@ -53,7 +53,7 @@ def _updates(signature: StepSignature) -> list[str]:
         if result.updates_arg is None:
             continue
         target = signature.arguments[result.updates_arg]
-        if target.role not in ("trainable", "state", "step"):
+        if target.role not in ("trainable", "state", "step") and not target.buffer:
             problems.append(
                 f"(V2) result {result.index} updates argument {target.index} '{target.name}', "
                 f"whose role is '{target.role}'"

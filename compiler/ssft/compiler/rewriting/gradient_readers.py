@@ -1,14 +1,18 @@
 """Who reads a gradient besides its update, and what becomes of them when it is masked.
 
-The one reader that a training step has is clipping by global norm: a sum over all elements of a
-function that maps zero to zero. With a masked gradient that sum runs over the trained slices.
+Two kinds of reader exist. Clipping by global norm is a sum over all elements of a function that
+maps zero to zero, and ends in a scalar that updates use: with a masked gradient that sum runs over
+the trained slices. The backward pass may use a gradient as an intermediate value (batch
+normalisation does, of its scale): that is no use *as* a gradient and sees all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ssft.compiler.analysis import step as step_ir
+from ssft.compiler.analysis.cost import gradients as gradients_of
 from ssft.compiler.analysis.elementwise import full_reduction, is_elementwise, zero_in_zero_out
 from ssft.compiler.rewriting.gradients import GradientSlicer, Selectors
 from ssft.dialects._mlir import ir
@@ -22,29 +26,78 @@ class GradientReaders:
     unmaskable: ir.Operation | None = None
 
 
-def find_readers(gradients: Sequence[ir.Value], update: ir.Operation) -> GradientReaders:
-    """Finds what reads `gradients` (the operands of `update`) besides `update` itself.
+def all_gradients(step: ir.Operation) -> set[ir.Value]:
+    """Returns the gradient operands of every ``ssft.update`` of the step."""
+    updates = [op for op in step_ir.operations(step) if op.name == "ssft.update"]
+    return {value for update in updates for value in gradients_of(update)}
+
+
+def find_readers(
+    gradients: Sequence[ir.Value], update: ir.Operation, every_gradient: Collection[ir.Value]
+) -> GradientReaders:
+    """Finds what reads `gradients` (the operands of `update`) on the way to scalars of updates.
 
     Values computed from the gradients by element-wise operations that map zeros to zero are masked
-    along with them.
+    along with them. A sum that also leads back into a gradient cannot be masked.
     """
-    masked = set(gradients)
-    while True:
-        readers = {use.owner.operation for value in masked for use in value.uses} - {update}
-        grown = {
-            reader.results[0]
-            for reader in readers
-            if is_elementwise(reader) and zero_in_zero_out(reader, _numbers(reader, masked))
-        }
-        if grown <= masked:
-            break
-        masked |= grown
     found = GradientReaders()
-    for reader in readers:
-        if full_reduction(reader) and zero_in_zero_out(reader, _numbers(reader, masked)):
-            found.sums.append(reader)
-        elif not reader.results or reader.results[0] not in masked:
-            found.unmaskable = reader
+    masked = set(gradients)
+    pending = list(gradients)
+    seen = {update}
+    deferred: list[ir.Operation] = []
+    while pending:
+        value = pending.pop()
+        for reader in {use.owner.operation for use in value.uses} - seen:
+            reaches = _reached_from(reader.results, every_gradient)
+            if "scalar" not in reaches:
+                seen.add(reader)
+            elif is_elementwise(reader):
+                # Another of its operands may turn out to be masked, too: decided again then.
+                if zero_in_zero_out(reader, _numbers(reader, masked)):
+                    seen.add(reader)
+                    masked.add(reader.results[0])
+                    pending.append(reader.results[0])
+                else:
+                    deferred.append(reader)
+            elif full_reduction(reader) and "gradient" not in reaches:
+                seen.add(reader)
+                if zero_in_zero_out(reader, _numbers(reader, masked)):
+                    found.sums.append(reader)
+                else:
+                    found.unmaskable = reader
+            else:
+                seen.add(reader)
+                found.unmaskable = reader
+    undecided = [reader for reader in deferred if reader not in seen]
+    if undecided:
+        found.unmaskable = undecided[0]
+    return found
+
+
+def _reached_from(values: Iterable[ir.Value], every_gradient: Collection[ir.Value]) -> set[str]:
+    """Returns what `values` lead to: ``"scalar"``, ``"gradient"``, both or neither.
+
+    A scalar is what updates capture or the step returns, such as the norm as a metric. Paths end at
+    gradients: what reads those is their own affair.
+    """
+    found: set[str] = set()
+    pending = list(values)
+    seen = set(pending)
+    while pending:
+        value = pending.pop()
+        if value in every_gradient:
+            found.add("gradient")
+            continue
+        for use in value.uses:
+            op = use.owner.operation
+            parent = op.parent.operation if op.parent is not None else None
+            captured = parent is not None and parent.name == "ssft.update"
+            if captured or op.name == "func.return":
+                found.add("scalar")
+            for result in op.results:
+                if result not in seen and op.name != "ssft.update":
+                    seen.add(result)
+                    pending.append(result)
     return found
 
 
