@@ -1,0 +1,180 @@
+"""Each selection method on parameters written by hand: a transformer block without its IR."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssft.compiler.analysis.linears import INPUT, OUTPUT
+from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.parameters import (
+    FULL,
+    Dimension,
+    Draw,
+    Factor,
+    Parameter,
+    mask_dimension,
+    simplified,
+)
+from ssft.compiler.recipes.registry import find_method, method_names
+
+HIDDEN = (Factor("hidden", 8, False),)
+HEADS = (Factor("heads", 4, True), Factor("size", 2, False))
+CHANNELS = (Factor("channels", 16, True),)
+
+
+def dimension(factors, use=None, produced_by=(), consumed_by=()) -> Dimension:
+    size = 1
+    for factor in factors:
+        size *= factor.size
+    uses = frozenset([use] if use else [])
+    return Dimension(size, (factors,), uses, frozenset(produced_by), frozenset(consumed_by))
+
+
+def linear(name, inputs, outputs, produced_by=(), consumed_by=(), transposed=False) -> Parameter:
+    rows = dimension(outputs, OUTPUT)
+    columns = dimension(inputs, INPUT, produced_by, consumed_by)
+    return Parameter(name, (columns, rows) if transposed else (rows, columns))
+
+
+V = linear("v", HIDDEN, HEADS, ["o", "down"], ["v", "up", "gate"])
+O = linear("o", HEADS, HIDDEN, ["v"], ["o"])  # noqa: E741 (attention's output projection)
+UP = linear("up", HIDDEN, CHANNELS, ["o", "down"], ["v", "up", "gate"])
+GATE = linear("gate", HIDDEN, CHANNELS, ["o", "down"], ["v", "up", "gate"])
+DOWN = linear("down", CHANNELS, HIDDEN, ["up", "gate"], ["down"])
+NORM = Parameter("norm", (dimension(HIDDEN),))
+EMBEDDING = Parameter("embedding", (dimension((Factor("words", 32, False),)), dimension(HIDDEN)))
+BLOCK = [EMBEDDING, NORM, V, O, UP, GATE, DOWN]
+
+
+def choose(method: str, parameters=BLOCK, ratio: float = 0.25, seed: int = 0):
+    return dict(find_method(method)(parameters, Draw(ratio, seed)))
+
+
+def test_methods_are_found_by_file_name():
+    assert method_names() == (
+        *("block", "columns", "explicit", "full", "heads", "paca", "rows", "s2ft", "union"),
+    )
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_masks_fit_their_parameters(method):
+    shapes = {p.name: tuple(d.size for d in p.dimensions) for p in BLOCK}
+    for name, mask in choose(method).items():
+        for indices, size in zip((mask.rows, mask.columns), shapes[name], strict=False):
+            assert indices is None or (list(indices) == sorted(set(indices)))
+            assert all(0 <= index < size for index in indices or ())
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_a_method_can_find_nothing(method):
+    assert choose(method, []) == {}
+    assert set(choose(method, [NORM])) <= {"norm"}
+
+
+def test_full():
+    assert choose("full") == {parameter.name: FULL for parameter in BLOCK}
+
+
+def test_explicit():
+    assert choose("explicit") == {}
+
+
+def test_s2ft_trains_input_channels_of_internal_axes():
+    masks = choose("s2ft")
+    assert set(masks) == {"o", "down"}
+    assert masks["down"].rows is None and len(masks["down"].columns) == 4
+    # One of four heads, with both of its channels.
+    first, second = masks["o"].columns
+    assert (first % 2, second) == (0, first + 1)
+
+
+def test_s2ft_leaves_an_axis_with_two_consumers_alone():
+    other = linear("other", CHANNELS, HIDDEN, ["up", "gate"], ["down", "other"])
+    down = linear("down", CHANNELS, HIDDEN, ["up", "gate"], ["down", "other"])
+    assert choose("s2ft", [UP, GATE, down, other]) == {}
+
+
+def test_s2ft_leaves_an_input_of_the_model_alone():
+    assert choose("s2ft", [linear("first", CHANNELS, HIDDEN, [], ["first"])]) == {}
+
+
+def test_s2ft_on_a_weight_stored_transposed_trains_rows():
+    down = linear("down", CHANNELS, HIDDEN, ["up"], ["down"], transposed=True)
+    (mask,) = choose("s2ft", [UP, down]).values()
+    assert mask.columns is None and len(mask.rows) == 4
+
+
+def test_heads_is_s2ft_for_heads_only():
+    assert choose("heads") == {"o": choose("s2ft")["o"]}
+
+
+def test_rows_and_columns():
+    rows, columns = choose("rows"), choose("columns")
+    assert set(rows) == set(columns) == {"v", "o", "up", "gate", "down"}
+    assert all(mask.columns is None and mask.rows for mask in rows.values())
+    assert all(mask.rows is None and mask.columns for mask in columns.values())
+    # The same channels, wherever an axis appears.
+    assert rows["up"].rows == rows["gate"].rows == columns["down"].columns
+    assert columns["up"].columns == columns["v"].columns
+
+
+def test_paca_draws_single_channels_for_each_matrix():
+    masks = choose("paca", ratio=0.5)
+    assert set(masks) == {"v", "o", "up", "gate", "down"}
+    assert all(mask.rows is None for mask in masks.values())
+    assert {len(mask.columns) for mask in masks.values()} == {4, 8}
+    assert masks["up"].columns != masks["gate"].columns
+    # Not whole heads.
+    assert any(
+        {c // 2 * 2, c // 2 * 2 + 1} - set(choose("paca", ratio=0.5, seed=s)["o"].columns)
+        for s in range(4)
+        for c in choose("paca", ratio=0.5, seed=s)["o"].columns
+    )
+
+
+def test_block_and_union_choose_the_same_rows_and_columns():
+    blocks, unions = choose("block"), choose("union")
+    assert set(blocks) == set(unions) == {"v", "o", "up", "gate", "down"}
+    for name, mask in blocks.items():
+        assert mask.combine == "intersection"
+        assert unions[name] == Mask(mask.rows, mask.columns, "union")
+
+
+def test_a_square_weight_that_is_used_both_ways_has_no_input_side():
+    both = Dimension(8, (HIDDEN,), frozenset([INPUT, OUTPUT]))
+    tied = Parameter("tied", (both, both))
+    assert tied.dimension_used_as(INPUT) is None
+    assert choose("columns", [tied]) == {}
+
+
+def test_mask_dimension():
+    assert mask_dimension(0, [3, 1]) == Mask(rows=(3, 1))
+    assert mask_dimension(1, range(2)) == Mask(columns=(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        (Mask((0,), (1,)), Mask((0,), (1,))),
+        (Mask((0, 1), (1,)), Mask(None, (1,))),
+        (Mask((0, 1), (0, 1, 2)), FULL),
+        (Mask((0, 1)), FULL),
+        (Mask((), (1,)), None),
+        (Mask((0,), ()), None),
+        (Mask((0,), (1,), "union"), Mask((0,), (1,), "union")),
+        (Mask((0, 1), (1,), "union"), FULL),
+        (Mask((0,), (0, 1, 2), "union"), FULL),
+        (Mask((), (1,), "union"), Mask(None, (1,))),
+        (Mask((0,), (), "union"), Mask((0,), None)),
+        (Mask((), (), "union"), None),
+        (FULL, FULL),
+    ],
+)
+def test_simplified(mask, expected):
+    assert simplified(mask, (2, 3)) == expected
+
+
+def test_simplified_for_vectors_and_scalars():
+    assert simplified(Mask((0, 1)), (2,)) == FULL
+    assert simplified(Mask((1,)), (2,)) == Mask((1,))
+    assert simplified(FULL, ()) == FULL
