@@ -34,8 +34,7 @@ CASES = [
     (example, recipe)
     for example in EXAMPLES
     for recipe in RECIPES
-    if example != "minilm"
-    and (recipe in EVERYWHERE or example in ("tiny-llama", "llama-gqa-sdpa"))
+    if example != "minilm" and (recipe in EVERYWHERE or example in ("tiny-llama", "llama-gqa-sdpa"))
 ]
 
 

@@ -131,7 +131,7 @@ class _SeededDraws(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        replacement: Callable[..., Any] = self._table.get(func, func)
+        replacement = self._table[func] if func in self._table else func
         return replacement(*args, **(kwargs or {}))
 
 
