@@ -130,8 +130,11 @@ def test_data_without_an_input(capsys, plan, tmp_path):
 
 def test_non_finite_loss_keeps_the_checkpoint(capsys, plan, tmp_path):
     checkpoint = tmp_path / "c.safetensors"
+    assert run(capsys, plan, "-q", "--steps", "1", "--checkpoint", checkpoint)[0] == 0
+    good = checkpoint.read_bytes()
     errors = fails(capsys, plan, "--lr", "1e38", "--steps", "50", "--checkpoint", checkpoint)
     assert "loss is" in errors
+    assert checkpoint.read_bytes() == good
 
 
 def test_checkpoint_of_another_plan(capsys, plan, write_model, tmp_path):

@@ -27,6 +27,10 @@ SUPPORTED_VERSIONS = (1, "1")
 """Values of a plan's ``ssft.version`` that this runtime can run."""
 
 
+class NonFiniteLossError(UserError):
+    """A step's loss was infinite or not a number; the weights hold the update made with it."""
+
+
 class Session:
     """One training run of a plan: owns the weights and the optimizer states.
 
@@ -95,13 +99,13 @@ class Session:
         `batch` maps input names to NumPy arrays or CPU tensors of the plan's shapes.
 
         Raises:
-            UserError: the batch does not fit the plan, or the loss is not finite (the weights are
-                then already updated with it).
+            UserError: the batch does not fit the plan.
+            NonFiniteLossError: the loss is not finite; the weights are already updated with it.
         """
         self._executor.run(self._pointers(batch, self._outputs))
         loss = self._loss(self._executor, self._outputs)
         if not math.isfinite(loss) and not self.allow_non_finite:
-            raise UserError(
+            raise NonFiniteLossError(
                 f"the loss is {loss} at step {self.step_count}",
                 notes=[
                     "the update with it has been made: go back to a checkpoint to continue",

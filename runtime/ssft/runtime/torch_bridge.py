@@ -131,8 +131,9 @@ class _SeededDraws(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        replacement = self._table[func] if func in self._table else func
-        return replacement(*args, **(kwargs or {}))
+        if func in self._table:
+            func = self._table[func]
+        return func(*args, **(kwargs or {}))
 
 
 def masked_training(

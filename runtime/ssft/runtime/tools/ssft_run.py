@@ -16,7 +16,7 @@ from ssft.compiler.tools.console import print_error
 from ssft.compiler.weights import Array, write_safetensors
 from ssft.runtime.comparison import Comparison
 from ssft.runtime.data import Batch, open_batches
-from ssft.runtime.session import Session
+from ssft.runtime.session import NonFiniteLossError, Session
 from ssft.runtime.tools.display import TrainingDisplay, print_comparison, print_summary
 from ssft.runtime.training import StepRecord, summary, train
 
@@ -63,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     output = parser.add_argument_group("output")
     output.add_argument("--save", metavar="FILE", help="weights, in the model's names and layout")
     output.add_argument("--checkpoint", metavar="FILE", help="all that is needed to --resume")
+    output.add_argument(
+        "--checkpoint-every",
+        type=int,
+        default=100,
+        metavar="N",
+        help="also every N steps (default 100)",
+    )
     output.add_argument("--json", metavar="FILE", help="losses and measurements ('-': stdout)")
     output.add_argument(
         "--compare-to", choices=["torch"], help="run masked dense PyTorch beside, and compare"
@@ -73,8 +80,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    if parsed.steps < 1:
-        raise UserError(f"--steps is {parsed.steps}, not at least 1", exit_code=2)
+    for option in ("steps", "checkpoint_every"):
+        if (value := getattr(parsed, option)) < 1:
+            name = option.replace("_", "-")
+            raise UserError(f"--{name} is {value}, not at least 1", exit_code=2)
     session = Session(parsed.plan, parsed.device, allow_non_finite=parsed.allow_non_finite)
     if parsed.resume:
         session.load(parsed.resume)
@@ -99,12 +108,18 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
             def observe(record: StepRecord) -> None:
                 records.append(record)
                 display.show(record)
+                if parsed.checkpoint and record.step % parsed.checkpoint_every == 0:
+                    session.save(parsed.checkpoint)
 
             train(session, batches, parsed.steps, comparison=comparison, observe=observe)
-    finally:
+    except NonFiniteLossError:
+        # The weights are spoiled: an earlier checkpoint is worth more than they are.
+        raise
+    except BaseException:
         # What was trained before an error or an interrupt is not lost.
-        if parsed.checkpoint and records:
-            session.save(parsed.checkpoint)
+        _checkpoint(parsed, session, records)
+        raise
+    _checkpoint(parsed, session, records)
     if parsed.save:
         _save_weights(parsed.save, session)
     result: dict[str, Any] = {**summary(records), "losses": [record.loss for record in records]}
@@ -118,6 +133,11 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
         print_comparison(differences, changed)
     _write_json(parsed, result)
     return 0
+
+
+def _checkpoint(parsed: argparse.Namespace, session: Session, records: list[StepRecord]) -> None:
+    if parsed.checkpoint and records:
+        session.save(parsed.checkpoint)
 
 
 def _evaluate(parsed: argparse.Namespace, session: Session) -> int:
