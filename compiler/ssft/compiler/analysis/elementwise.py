@@ -88,7 +88,7 @@ def zero_in_zero_out(op: ir.Operation, zero_operands: Iterable[int]) -> bool:
     """
     block = op.regions[0].blocks[0]
     zeros: set[ir.Value] = {block.arguments[number] for number in zero_operands}
-    accumulator = block.arguments[len(block.arguments) - 1]
+    accumulator = None if is_parallel(op) else block.arguments[len(block.arguments) - 1]
     for inner in block.operations:
         inner = inner.operation
         if inner.name == "linalg.yield":
@@ -108,7 +108,7 @@ def _is_zero(inner: ir.Operation, zeros: set[ir.Value]) -> bool:
     if inner.name == "arith.mulf":
         return any(value in zeros for value in operands)
     if inner.name == "arith.divf":
-        return operands[0] in zeros
+        return operands[0] in zeros and operands[1] not in zeros
     if inner.name not in _ZERO_PRESERVING:
         return False
     if inner.name in ("math.powf", "math.fpowi"):
