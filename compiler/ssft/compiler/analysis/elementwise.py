@@ -88,7 +88,8 @@ def zero_in_zero_out(op: ir.Operation, zero_operands: Iterable[int]) -> bool:
     """
     block = op.regions[0].blocks[0]
     zeros: set[ir.Value] = {block.arguments[number] for number in zero_operands}
-    accumulator = None if is_parallel(op) else block.arguments[len(block.arguments) - 1]
+    accumulator = block.arguments[len(block.arguments) - 1]
+    sums = not is_parallel(op)
     for inner in block.operations:
         inner = inner.operation
         if inner.name == "linalg.yield":
@@ -96,7 +97,7 @@ def zero_in_zero_out(op: ir.Operation, zero_operands: Iterable[int]) -> bool:
         operands = list(inner.operands)
         if _is_zero(inner, zeros):
             zeros.add(inner.results[0])
-        elif inner.name == "arith.addf" and accumulator in operands:
+        elif sums and inner.name == "arith.addf" and accumulator in operands:
             other = operands[1] if operands[0] == accumulator else operands[0]
             if other in zeros:
                 zeros.add(inner.results[0])

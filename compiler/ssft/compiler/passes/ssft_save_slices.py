@@ -57,7 +57,8 @@ def _is_activation(op: ir.Operation, forward: set[ir.Operation]) -> bool:
     producer = step_ir.owner(op.operands[0])
     while producer is not None and producer not in forward and _is_slice(producer):
         producer = step_ir.owner(producer.operands[0])
-    return producer in forward and step_ir.owner(storage(op.operands[0])) in forward
+    root = step_ir.owner(storage(op.operands[0]))
+    return producer is not None and root is not None and {producer, root} <= forward
 
 
 def _read_by_backward(
