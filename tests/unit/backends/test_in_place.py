@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from programs import argument, metric, run, step
 
+from ssft.compiler.backends.cpu import compile_step
+
 T = "tensor<64xf32>"
 UPDATE = f"{T} {{ssft.updates_arg = %d : i64}}"
 
@@ -132,6 +134,20 @@ def check_argument_as_result() -> None:
     _, (value,) = run(text, [w, g])
     assert np.array_equal(value, old)
     assert np.array_equal(w, old + g)
+
+
+def check_first_part_as_result() -> None:
+    """A result that begins a temporary; the memory behind the result is not the step's."""
+    half = "tensor<32xf32>"
+    body = f"""{elementwise("use", "mulf", "i", "i")}
+      %lo = tensor.extract_slice %use[0] [32] [1] : {T} to {half}
+      return %lo : {half}"""
+    program = compile_step(step([argument("i", T)], [metric(half)], body))
+    (i,) = arrays(1)
+    memory = np.full(64, 7.0, np.float32)
+    program.run([i.ctypes.data, memory.ctypes.data])
+    assert np.array_equal(memory[:32], (i * i)[:32])
+    assert np.all(memory[32:] == 7.0)
 
 
 def check_scatter_after_reading() -> None:

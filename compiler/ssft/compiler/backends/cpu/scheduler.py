@@ -317,11 +317,13 @@ class _Scheduler:
                 self._copy(self.places[value], target, op)
                 continue
             place = self.places[value]
-            owned = self.schedule.buffers[place.buffer].kind == "temporary"
+            held = self.schedule.buffers[place.buffer]
             buffer = Buffer("result", result.bytes, slot)
             slot += 1
-            whole = place.layout is not None and place.layout.contiguous and not place.layout.offset
-            if owned and whole and place.buffer not in given:
+            # The first rows of a temporary start where it starts, but are not all of it.
+            whole = held.bytes == result.bytes and place.layout is not None
+            whole = whole and place.layout.contiguous and not place.layout.offset
+            if held.kind == "temporary" and whole and place.buffer not in given:
                 given.add(place.buffer)
                 self.schedule.buffers[place.buffer] = buffer
             else:
