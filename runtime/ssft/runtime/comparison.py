@@ -41,7 +41,9 @@ class Comparison:
         from ssft.runtime.torch_bridge import masked_training
 
         self.session = session
-        self.reference = masked_training(session.signature, session.state_dict(), source)
+        self.reference = masked_training(
+            session.signature, session.state_dict(), source or session.model_file()
+        )
         self.reference.seed = session.seed or 0
         self.reference.steps = session.step_count
         self._start = session.state_dict()

@@ -54,6 +54,7 @@ class Session:
         text = _read_plan(path)
         signature = _parse_plan(text, str(path))
         self._start(text, signature, load_weights(path, signature), device, allow_non_finite)
+        self.directory = path.parent
 
     @classmethod
     def from_text(
@@ -83,6 +84,7 @@ class Session:
         allow_non_finite: bool,
     ) -> None:
         self.signature = signature
+        self.directory: Path | None = None
         self.device = device
         self.allow_non_finite = allow_non_finite
         self.plan_hash = hashlib.sha256(text.encode()).hexdigest()
@@ -141,6 +143,18 @@ class Session:
             if result.role == "loss":
                 return _scalar(array, result.dtype)
         raise UserError("the plan has no result with the role 'loss'")
+
+    def model_file(self) -> str | None:
+        """Returns the model file that the plan was compiled from, if the plan says which.
+
+        The plan holds the path that ``ssftc`` was given; it is looked for from the working
+        directory and from the plan's.
+        """
+        source = self.signature.source
+        if source is None or self.directory is None or Path(source).is_file():
+            return source
+        beside = self.directory / source
+        return str(beside) if beside.is_file() else source
 
     @property
     def learning_rate(self) -> float:

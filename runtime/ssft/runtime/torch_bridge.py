@@ -148,7 +148,9 @@ def masked_training(
     """
     path = source or signature.source
     if path is None:
-        raise UserError("the plan does not say which model file it came from")
+        raise UserError(
+            "the plan does not say which model file it came from", notes=["add --model FILE"]
+        )
     definition = load_model_file(path)
     with definition.running():
         model = definition.call("model")

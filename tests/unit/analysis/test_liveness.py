@@ -80,7 +80,8 @@ def test_a_saved_slice_lets_the_rest_go(parse_step):
     forward = elementwise("p", {"%x": "4x6xf32"}, EXP)
     forward += """
         %part = "ssft.save_slice"(%p)
-            {test = "part", dim = 0 : i64, offset = 0 : i64, size = 1 : i64} : (tensor<4x6xf32>) -> tensor<1x6xf32>"""
+            {test = "part", dim = 0 : i64, offset = 0 : i64, size = 1 : i64}
+            : (tensor<4x6xf32>) -> tensor<1x6xf32>"""
     backward = """
         %g = tensor.insert_slice %part into %x[0, 0] [1, 6] [1, 1]
             : tensor<1x6xf32> into tensor<4x6xf32>"""

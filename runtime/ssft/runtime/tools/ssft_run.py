@@ -155,7 +155,7 @@ def _batches(parsed: argparse.Namespace, session: Session, split: str) -> Iterat
     inputs = session.signature.inputs
     if parsed.data:
         return open_batches(parsed.data, inputs, split=split, seed=parsed.data_seed)
-    source = parsed.model or session.signature.source
+    source = parsed.model or session.model_file()
     if source is None:
         raise UserError("no data given", notes=["add --data FILE"])
     from ssft.runtime.torch_bridge import example_batches
