@@ -82,7 +82,7 @@ def parse_module(path: str | Path) -> tuple[ir.Context, ir.Module]:
     """Parses an MLIR file; a `UserError` says where it is malformed."""
     context = new_context()
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read '{path}': {getattr(error, 'strerror', None) or error}"

@@ -21,11 +21,11 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
     written to, not replaced.
     """
     target = Path(path).resolve()
-    if target.exists() and not target.is_file():
-        yield target
-        return
     temporary: Path | None = None
     try:
+        if target.exists() and not target.is_file():
+            yield target
+            return
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
@@ -37,7 +37,7 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = None
     except OSError as error:
         raise UserError(
-            f"cannot write '{target}': {error.strerror or error}",
+            f"cannot write '{os.fspath(path)}': {error.strerror or error}",
             notes=["nothing was written; what the file held before is still there"],
         ) from None
     finally:
@@ -46,9 +46,9 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Writes a text file in UTF-8, whole or not at all."""
     with atomic_output(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
