@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ssft.compiler.analysis.step import find_step
-from ssft.compiler.files import sha256_of, write_text
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.files import atomic_output, sha256_of
 from ssft.compiler.permutation import axis_orders, permute
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.compiler.report import build_report
-from ssft.compiler.weights import Array, write_safetensors
+from ssft.compiler.weights import Array, serialize
 from ssft.dialects._mlir import ir
 
 FORMAT_VERSION = 1
@@ -53,24 +54,37 @@ class Plan:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the plan to `path` and its weights beside it, as ``<stem>.safetensors``.
 
-        Each file is written whole or not at all, the weights first, so that a plan never names a
-        sidecar that is not there.
+        Both files are complete before either replaces an older one, the weights first: a plan
+        never names a sidecar that is not there. A device or pipe gets the text alone.
+
+        Raises:
+            UserError: a file cannot be written.
         """
         target = Path(path)
-        # A device or pipe has no place beside it: it gets the text alone.
         has_place = target.is_file() or not target.exists()
-        with self.context:
-            attributes = self.module.operation.attributes
+        with self.context, atomic_output(target) as text_file:
             if self.weights is not None and has_place:
-                sidecar = target.with_suffix(".safetensors")
-                write_safetensors(sidecar, self.stored_weights())
-                attributes["ssft.weights"] = ir.DictAttr.get(
-                    {
-                        "file": ir.StringAttr.get(sidecar.name),
-                        "sha256": ir.StringAttr.get(sha256_of(sidecar)),
-                    }
-                )
-            write_text(target, self.text())
+                self._save_with_weights(target, text_file)
+            else:
+                text_file.write_text(self.text(), encoding="utf-8")
+
+    def _save_with_weights(self, target: Path, text_file: Path) -> None:
+        """Writes the sidecar of the plan `target`, whose text goes to `text_file`."""
+        sidecar = target.with_suffix(".safetensors")
+        if sidecar == target:
+            raise UserError(
+                f"cannot write the plan to '{target}': its weights go to this file",
+                notes=["give the plan another suffix, e.g. .mlir"],
+            )
+        with atomic_output(sidecar) as weights_file:
+            serialize(weights_file, self.stored_weights())
+            self.module.operation.attributes["ssft.weights"] = ir.DictAttr.get(
+                {
+                    "file": ir.StringAttr.get(sidecar.name),
+                    "sha256": ir.StringAttr.get(sha256_of(weights_file)),
+                }
+            )
+            text_file.write_text(self.text(), encoding="utf-8")
 
     def stored_weights(self) -> dict[str, Array]:
         """Returns the parameters and buffers as the step wants them: permuted."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, TensorSpec, serialize_file
 
-from ssft.compiler.diagnostics import UserError
 from ssft.compiler.files import atomic_output
 
 # safetensors' names by MLIR's.
@@ -48,6 +48,18 @@ def write_safetensors(
     Raises:
         UserError: the file cannot be written.
     """
+    with atomic_output(path) as temporary:
+        serialize(temporary, arrays, metadata)
+
+
+def serialize(
+    path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes `arrays` to `path` as it is; for files that `atomic_output` looks after.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     # Not `np.ascontiguousarray`, which makes a vector of a scalar.
     contiguous = {name: np.asarray(array.data, order="C") for name, array in arrays.items()}
     specs = {
@@ -59,8 +71,7 @@ def write_safetensors(
         )
         for name, data in contiguous.items()
     }
-    with atomic_output(path) as temporary:
-        try:
-            serialize_file(specs, temporary, dict(metadata) if metadata else None)
-        except SafetensorError as error:
-            raise UserError(f"cannot write '{os.fspath(path)}': {error}") from None
+    try:
+        serialize_file(specs, path, dict(metadata) if metadata else None)
+    except SafetensorError as error:
+        raise OSError(str(error)) from None
