@@ -148,7 +148,7 @@ class Case:
             torch.from_numpy(permute(value.numpy(), layout, orders))
             for value, layout in zip(self.arguments, layouts, strict=True)
         ]
-        loss, *updated = self.step.graph(*permuted)
+        loss, *updated = self.step.graph(*permuted)[: 1 + len(self.step.updates)]
         return [loss.numpy()] + [
             unpermute(value.numpy(), layouts[self.step.arguments.index(target)], orders)
             for value, target in zip(updated, self.step.updates, strict=True)
@@ -180,7 +180,7 @@ def case(name: str, dtype: torch.dtype = torch.float32) -> Case:
     batch = {k: v.to(dtype) if v.is_floating_point() else v for k, v in batch.items()}
     step = capture(model, batch)
     arguments = [_argument(step, a, batch) for a in step.arguments]
-    results = [value.detach() for value in step.graph(*arguments)]
+    results = [value.detach() for value in step.graph(*arguments)[: 1 + len(step.updates)]]
     return Case(step, analyze_axes(find_step(step.module.operation)), arguments, results)
 
 

@@ -28,13 +28,13 @@ RECIPES = {
     "union": Recipe("union", ratio=0.2, seed=2),
 }
 
-# Every kind of mask on one model of each attention, the two hardest on the others.
-EVERYWHERE = ("s2ft", "union")
-CASES = [
-    (example, recipe)
-    for example in EXAMPLES
-    for recipe in RECIPES
-    if example != "minilm" and (recipe in EVERYWHERE or example in ("tiny-llama", "llama-gqa-sdpa"))
+# Every kind of mask on one model of each attention, the two hardest on the others; in single
+# precision, which is about rounding and not about masks, fewer.
+LLAMAS = [name for name in EXAMPLES if name != "minilm"]
+THOROUGH = ("tiny-llama", "llama-gqa-sdpa")
+DOUBLE = [(e, r) for e in LLAMAS for r in RECIPES if r in ("s2ft", "union") or e in THOROUGH]
+SINGLE = [
+    (e, r) for e in LLAMAS for r in RECIPES if r == "s2ft" or (r, e) == ("union", THOROUGH[1])
 ]
 
 
@@ -54,7 +54,7 @@ def _recipe(name: str) -> Recipe:
     return RECIPES[name].changed({"train": ("*norm*",)}) if name == "s2ft" else RECIPES[name]
 
 
-@pytest.mark.parametrize(("example", "recipe"), CASES)
+@pytest.mark.parametrize(("example", "recipe"), DOUBLE)
 def test_double_precision(captured_examples, example, recipe):
     captured = _captured(captured_examples, example, "f64")
     plan = captured.compile(_recipe(recipe))
@@ -65,7 +65,7 @@ def test_double_precision(captured_examples, example, recipe):
     assert found.losses[-1] < found.losses[0]
 
 
-@pytest.mark.parametrize(("example", "recipe"), CASES)
+@pytest.mark.parametrize(("example", "recipe"), SINGLE)
 def test_single_precision(captured_examples, example, recipe):
     captured = _captured(captured_examples, example, "f32")
     plan = captured.compile(_recipe(recipe))

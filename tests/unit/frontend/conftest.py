@@ -110,8 +110,9 @@ def run_graph(captured: CapturedStep, steps: int = 3, **start: Any) -> Trained:
     losses = []
     with torch.no_grad():
         for _ in range(steps):
-            loss, *updates = captured.graph(*values)
+            loss, *results = captured.graph(*values)
             losses.append(loss.item())
+            updates = results[: len(captured.updates)]
             for argument, value in zip(captured.updates, updates, strict=True):
                 values[position[id(argument)]] = value
     return _trained(captured, losses, values)

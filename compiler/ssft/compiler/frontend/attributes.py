@@ -16,18 +16,22 @@ def annotate(
     module: ir.Module,
     arguments: Sequence[Argument],
     updates: Sequence[Argument],
+    gradients: Sequence[str],
     module_attributes: Mapping[str, Any],
 ) -> None:
     """Attaches the signature to ``@step`` and plain values to the module as ``ssft.*``.
 
-    `updates` are the arguments that the results after the loss update. Module attributes that are
-    None are left out.
+    `updates` are the arguments that the results after the loss update; the last results are the
+    gradients of the parameters named in `gradients`. Module attributes that are None are left out.
     """
     with module.context, ir.Location.unknown():
         position = {id(argument): i for i, argument in enumerate(arguments)}
         results: list[dict[str, ir.Attribute]] = [{"ssft.role": ir.StringAttr.get("loss")}]
         for argument in updates:
             results.append({"ssft.updates_arg": i64(position[id(argument)])})
+        for name in gradients:
+            role, named = ir.StringAttr.get("gradient"), ir.StringAttr.get(name)
+            results.append({"ssft.role": role, "ssft.name": named})
         step = find_step(module.operation)
         set_signature(step, [_argument(argument) for argument in arguments], results)
         for name, value in module_attributes.items():

@@ -33,7 +33,8 @@ class CapturedStep:
     the same step as it was imported, in the torch dialect, with locations. `weights` are the
     parameters and buffers by the names of the arguments: the model's own tensors, not copies, and
     without data if the capture was abstract. `example_batch` holds the batch's tensors. `graph`
-    is the functional FX graph that was imported: PyTorch can run it on the arguments in order.
+    is the functional FX graph that was imported: PyTorch can run it on the arguments in order; it
+    returns the loss, the new values of `updates`, and the gradients.
     """
 
     context: ir.Context
@@ -203,7 +204,7 @@ def _lower(
         "source": source,
         "max_grad_norm": None if max_grad_norm is None else float(max_grad_norm),
     }
-    annotate(module, graph.arguments, graph.updates, attributes)
+    annotate(module, graph.arguments, graph.updates, graph.gradients, attributes)
     torch_text = module.operation.get_asm(enable_debug_info=True)
     to_linalg(module)
     return context, module, torch_text

@@ -72,11 +72,16 @@ class StepValues(Generic[T]):
 
 @dataclass
 class StepGraph:
-    """The traced step; `arguments` match its placeholders, `updates` its outputs after the loss."""
+    """The traced step; `arguments` match its placeholders.
+
+    Its outputs are the loss, the new values of `updates`, and the gradients of the parameters
+    named in `gradients`, before clipping.
+    """
 
     graph_module: fx.GraphModule
     arguments: list[Argument]
     updates: list[Argument]
+    gradients: list[str]
 
 
 @dataclass
@@ -84,7 +89,8 @@ class StepFunction:
     """The training step as a Python function of flat tensors, ready to be traced.
 
     `trainable` are the names of the weights that the optimizer would update; tracing fills
-    `updated` (the arguments updated by the results after the loss) and the number of draws.
+    `updated` (the arguments updated by the results after the loss), `with_gradient` (the names of
+    parameters that the loss depends on) and the number of draws.
     """
 
     forward: ForwardGraph
@@ -94,9 +100,12 @@ class StepFunction:
     trainable: list[str]
     draws: DrawSites = field(default_factory=DrawSites)
     updated: list[Argument] = field(default_factory=list)
+    with_gradient: list[str] = field(default_factory=list)
 
     def __call__(self, *flat: Tensor) -> list[Tensor]:
-        """Returns the loss and the new values of parameters, states, buffers and step counter."""
+        """Returns the loss, the new values of parameters, states, buffers and step counter, and
+        the gradients.
+        """
         values = self.arguments.like(flat)
         self.draws.start(values.seed, values.step)
         weights = dict(values.weights)
@@ -115,8 +124,10 @@ class StepFunction:
             *(self.arguments.states[key] for key in new_states),
             self.arguments.step,
         ]
+        self.with_gradient = list(gradients)
         count = values.step + 1.0
-        return [loss.detach(), *new_weights.values(), *new_states.values(), count]
+        updates = [*new_weights.values(), *new_states.values(), count]
+        return [loss.detach(), *updates, *gradients.values()]
 
     def _gradients(self, loss: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if loss.grad_fn is None:
@@ -189,7 +200,7 @@ def trace_step(step: StepFunction, example: StepValues[Tensor]) -> StepGraph:
     _refuse_fused_attention(functional.graph)
     kept = _drop_unused(functional.graph, arguments, step)
     functional.recompile()
-    return StepGraph(functional, kept, step.updated)
+    return StepGraph(functional, kept, step.updated, step.with_gradient)
 
 
 class _Replay(fx.Interpreter):

@@ -4,6 +4,10 @@ From a result marked ``ssft.updates_arg`` walk back through element-wise operati
 the weight, its states, 0-d scalars, and the gradient. The closure becomes the region of one
 ``ssft.update``. No operation names are listed anywhere: element-wise is a property of indexing
 maps, so any optimizer whose update is element-wise is recognised.
+
+The backward pass may end in element-wise operations, too (sums over several uses of a weight,
+regularisers, ``tanh(W)``), so where the gradient ends and the optimizer begins cannot be seen. The
+frontend says it by returning the gradients; without that, the leaves take their place.
 """
 
 from __future__ import annotations
@@ -25,8 +29,11 @@ from ssft.dialects.ssft.update import SCALAR_DIALECTS
 class FormUpdatesPass(Pass):
     """Replaces each parameter's element-wise update by one ``ssft.update`` operation.
 
-    The gradient leaves (whatever is neither weight, state nor scalar) become its last operands. A
-    parameter whose new value does not depend on a gradient is left alone, and so is one whose
+    The gradient becomes its last operand: the result of ``@step`` with role ``gradient`` and the
+    parameter's name. Where there is none, all leaves that are neither weight, state nor scalar are
+    gradients. The results with role ``gradient`` are dropped.
+
+    A parameter whose new value does not depend on a gradient is left alone, and so is one whose
     states or gradients ``ssft.update`` cannot hold: states of another shape, mixed types.
     """
 
@@ -36,21 +43,43 @@ class FormUpdatesPass(Pass):
         """Rewrites ``@step``."""
         step = step_ir.find_step(module)
         with module.context, step.location:
+            gradients = _take_gradients(step)
             for group in update_groups(step):
-                if _form(step, group):
+                if _form(step, group, gradients.get(group.name)):
                     context.statistics["updates formed"] += 1
                 else:
                     context.remark(step, f"'{group.name}' is updated by no element-wise program")
 
 
-def _form(step: ir.Operation, group: UpdateGroup) -> bool:
+def _take_gradients(step: ir.Operation) -> dict[str, ir.Value]:
+    """Drops the results with role ``gradient``; returns them by the names of their parameters."""
+    terminator = step_ir.terminator(step)
+    gradients: dict[str, ir.Value] = {}
+    values, results = [], []
+    for value, attributes in zip(
+        terminator.operands, step_ir.result_attributes(step), strict=True
+    ):
+        if step_ir.text(attributes, "ssft.role") == "gradient":
+            gradients[step_ir.text(attributes, "ssft.name") or ""] = value
+        else:
+            values.append(value)
+            results.append(attributes)
+    if gradients:
+        with terminator.location, ir.InsertionPoint(terminator):
+            ir.Operation.create("func.return", operands=values)
+        terminator.erase()
+        step_ir.set_signature(step, step_ir.argument_attributes(step), results)
+    return gradients
+
+
+def _form(step: ir.Operation, group: UpdateGroup, gradient: ir.Value | None) -> bool:
     terminator = step_ir.terminator(step)
     arguments = step_ir.body(step).arguments
     weight = arguments[group.argument]
     states = [arguments[argument] for argument, _ in group.states]
     roots = [terminator.operands[group.result]]
     roots += [terminator.operands[result] for _, result in group.states]
-    closure = _Closure(weight, states)
+    closure = _Closure(weight, states, gradient)
     if not closure.collect(roots):
         return False
     producer = step_ir.owner(roots[0])
@@ -99,14 +128,17 @@ def _read_scalar(value: ir.Value) -> ir.Value:
 class _Closure:
     """The element-wise expressions between the leaves and the new values of one parameter."""
 
-    def __init__(self, weight: ir.Value, states: Sequence[ir.Value]) -> None:
+    def __init__(
+        self, weight: ir.Value, states: Sequence[ir.Value], gradient: ir.Value | None
+    ) -> None:
         self.own = {weight, *states}
+        self.known = gradient is not None
         self.fits = {str(step_ir.shape_of(state)) for state in states} <= {
             str(step_ir.shape_of(weight))
         } and len({str(state.type) for state in states}) <= 1
-        self.gradients: list[ir.Value] = []
+        self.gradients: list[ir.Value] = [] if gradient is None else [gradient]
         self.scalars: list[ir.Value] = []
-        self._seen: set[ir.Value] = set()
+        self._seen: set[ir.Value] = set(self.gradients)
 
     def collect(self, roots: list[ir.Value]) -> bool:
         """Finds gradients and scalars; False if ``ssft.update`` cannot compute the new values."""
@@ -124,7 +156,9 @@ class _Closure:
         if _splat(producer) is not None:
             return
         if producer is None or not self._expands(producer):
-            self.gradients.append(value)
+            # Of a scalar parameter only a known gradient can be told from other scalars.
+            scalar = self.known and step_ir.shape_of(value) == []
+            (self.scalars if scalar else self.gradients).append(value)
             return
         for operand, is_scalar in _inputs(producer):
             if not is_scalar:
@@ -141,7 +175,7 @@ class _Closure:
         assert maps is not None
         identity = maps[-1]
         return (
-            identity != ()
+            (identity != () or self.known)
             and _is_scalar_program(producer)
             and all(
                 loops == identity or _one_element(operand)
