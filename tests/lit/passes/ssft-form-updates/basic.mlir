@@ -188,3 +188,62 @@ func.func @step(
   } -> tensor<8xf32>
   return %new : tensor<8xf32>
 }
+
+// -----
+
+// A result with role `gradient` says which value is the gradient: what it is computed from, element by
+// element, stays outside. The result is dropped.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:    %[[W:[a-z0-9]+]]: tensor<8xf32> {{.*}} %[[G:[a-z0-9]+]]: tensor<8xf32>
+// CHECK-SAME:    -> (tensor<8xf32> {ssft.updates_arg = 0 : i64})
+// CHECK:         %[[DOUBLE:.*]] = linalg.generic {{.*}} ins(%[[G]] :
+// CHECK:         %[[NEW:.*]] = "ssft.update"(%[[W]], %[[DOUBLE]]) ({
+// CHECK-NOT:       arith.addf
+// CHECK:           "ssft.yield"
+// CHECK:         return %[[NEW]] : tensor<8xf32>
+#id = affine_map<(i) -> (i)>
+func.func @step(
+    %w: tensor<8xf32> {ssft.role = "trainable", ssft.name = "b"},
+    %g: tensor<8xf32> {ssft.role = "input", ssft.name = "g"}
+) -> (tensor<8xf32> {ssft.updates_arg = 0 : i64}, tensor<8xf32> {ssft.role = "gradient", ssft.name = "b"}) {
+  %e = tensor.empty() : tensor<8xf32>
+  %double = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%g : tensor<8xf32>) outs(%e : tensor<8xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %r = arith.addf %a, %a : f32
+    linalg.yield %r : f32
+  } -> tensor<8xf32>
+  %new = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}
+      ins(%w, %double : tensor<8xf32>, tensor<8xf32>) outs(%e : tensor<8xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %r = arith.subf %a, %b : f32
+    linalg.yield %r : f32
+  } -> tensor<8xf32>
+  return %new, %double : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// A scalar parameter: the learning rate has its shape, too, and only the named gradient is one.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:    %[[W:[a-z0-9]+]]: tensor<f32> {{.*}} %[[LR:[a-z0-9]+]]: tensor<f32> {{.*}} %[[G:[a-z0-9]+]]: tensor<f32>
+// CHECK:         %[[RATE:.*]] = tensor.extract %[[LR]][] : tensor<f32>
+// CHECK:         "ssft.update"(%[[W]], %[[G]]) ({
+// CHECK-NEXT:    ^bb0(%{{.*}}: f32, %[[GE:.*]]: f32):
+// CHECK-NEXT:      arith.mulf %[[GE]], %[[RATE]] : f32
+#id = affine_map<() -> ()>
+func.func @step(
+    %w: tensor<f32> {ssft.role = "trainable", ssft.name = "scale"},
+    %lr: tensor<f32> {ssft.role = "hyper", ssft.name = "lr"},
+    %g: tensor<f32> {ssft.role = "input", ssft.name = "g"}
+) -> (tensor<f32> {ssft.updates_arg = 0 : i64}, tensor<f32> {ssft.role = "gradient", ssft.name = "scale"}) {
+  %e = tensor.empty() : tensor<f32>
+  %new = linalg.generic {indexing_maps = [#id, #id, #id, #id], iterator_types = []}
+      ins(%w, %g, %lr : tensor<f32>, tensor<f32>, tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32, %out: f32):
+    %p = arith.mulf %b, %c : f32
+    %r = arith.subf %a, %p : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  return %new, %g : tensor<f32>, tensor<f32>
+}

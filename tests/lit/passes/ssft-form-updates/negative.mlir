@@ -179,3 +179,27 @@ func.func @step(%n: tensor<f64> {ssft.role = "step", ssft.name = "step"}) -> (te
   } -> tensor<f64>
   return %next : tensor<f64>
 }
+
+// -----
+
+// A scalar parameter whose gradient no result names: it cannot be told from the learning rate.
+// CHECK-LABEL: func.func @step
+// CHECK-NOT:     "ssft.update"
+// CHECK:         return
+#id = affine_map<() -> ()>
+// expected-remark@+1 {{'scale' is updated by no element-wise program}}
+func.func @step(
+    %w: tensor<f32> {ssft.role = "trainable", ssft.name = "scale"},
+    %lr: tensor<f32> {ssft.role = "hyper", ssft.name = "lr"},
+    %g: tensor<f32> {ssft.role = "input", ssft.name = "g"}
+) -> (tensor<f32> {ssft.updates_arg = 0 : i64}) {
+  %e = tensor.empty() : tensor<f32>
+  %new = linalg.generic {indexing_maps = [#id, #id, #id, #id], iterator_types = []}
+      ins(%w, %g, %lr : tensor<f32>, tensor<f32>, tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32, %out: f32):
+    %p = arith.mulf %b, %c : f32
+    %r = arith.subf %a, %p : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  return %new : tensor<f32>
+}
