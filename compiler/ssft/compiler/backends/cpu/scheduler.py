@@ -321,8 +321,9 @@ class _Scheduler:
             buffer = Buffer("result", result.bytes, slot)
             slot += 1
             # The first rows of a temporary start where it starts, but are not all of it.
-            whole = held.bytes == result.bytes and place.layout is not None
-            whole = whole and place.layout.contiguous and not place.layout.offset
+            at = place.layout
+            whole = at is not None and at.contiguous and not at.offset
+            whole = whole and held.bytes == result.bytes
             if held.kind == "temporary" and whole and place.buffer not in given:
                 given.add(place.buffer)
                 self.schedule.buffers[place.buffer] = buffer
