@@ -21,6 +21,9 @@ CLEAN = "canonicalize,cse"
 RECOGNISE: Pipeline = (CLEAN, FoldTransposesPass(), FormUpdatesPass(), CLEAN)
 """From the captured step to updates as operations; still dense."""
 
+DENSE: Pipeline = (RematerializePass(), CLEAN)
+"""From recognised updates to a dense step that saves no more than it must, for comparison."""
+
 
 def specialise(recipe: Recipe, *, gradients: bool = False) -> Pipeline:
     """Returns the pipeline from recognised updates to the plan of `recipe`."""
