@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ssft.compiler.frontend.constants import inline_constants, refuse_constants
 from ssft.compiler.frontend.locations import (
     FUNCTION,
     locate_everything,
@@ -31,10 +32,12 @@ _CONVERT = (
     "convert-torch-to-tensor),convert-torch-conversion-to-mlprogram,"
     "func.func(canonicalize,resolve-shaped-type-result-dims,cse))"
 )
+# Canonicalization makes literals of constants that the step returns.
 _FINALIZE = (
-    "builtin.module(torch-func-backend-type-conversion,"
-    "func.func(canonicalize,torch-finalizing-backend-type-conversion))"
+    "builtin.module(torch-func-backend-type-conversion,func.func(canonicalize,"
+    "convert-torch-to-arith,torch-finalizing-backend-type-conversion))"
 )
+_LEFT_TO_FINALIZE = ("torch.constant.", "torch.prim.ListConstruct", "torch.vtensor.literal")
 _CLEAN = "builtin.module(canonicalize,cse)"
 
 
@@ -44,10 +47,12 @@ def import_graph(graph: StepGraph, context: ir.Context) -> ir.Module:
     Raises `UserError` listing every operation that cannot be imported.
     """
     refuse_untraceable(graph.graph_module.graph)
+    refuse_constants(graph.graph_module)
     register_torch_dialect(context)
     importer = fx_importer()(context=context)
     use_node_locations(importer, context)
     importer.import_stateless_graph(graph.graph_module.graph, func_name=FUNCTION)
+    inline_constants(importer.module)
     locate_signature(importer.module, [argument.name for argument in graph.arguments])
     return importer.module
 
@@ -63,7 +68,7 @@ def to_linalg(module: ir.Module) -> None:
     raise_scatter_adds(module)
     refuse_unknown_operators(module)
     convert_or_refuse(module, [_TO_TORCH_BACKEND, _CONVERT])
-    refuse_leftovers(module, ("torch.",), allowed=("torch.constant.", "torch.prim.ListConstruct"))
+    refuse_leftovers(module, ("torch.",), allowed=_LEFT_TO_FINALIZE)
     _run(module, _FINALIZE)
     _drop_assertions(module)
     _run(module, _CLEAN)
