@@ -107,10 +107,13 @@ class MaskedTraining:
                     held[key].copy_(_like(value, held[key]))
 
     def state(self, name: str, key: str) -> Tensor:
-        """Returns an optimizer state of a parameter, e.g. ``"exp_avg"``; zeros before step 1."""
+        """Returns an optimizer state of a parameter, e.g. ``"exp_avg"``; zeros before step 1.
+
+        It is zero outside the mask, where decay by way of the gradient would leave the weights.
+        """
         parameter = self.trained[name]
         value = self.optimizer.state[parameter].get(key)
-        return torch.zeros_like(parameter) if value is None else value.detach()
+        return torch.zeros_like(parameter) if value is None else value.detach() * self.masks[name]
 
     @contextlib.contextmanager
     def _draws(self) -> Iterator[None]:
