@@ -53,9 +53,12 @@ def test_arguments_and_results(llama):
     assert scalars == {"lr": ((), "f64"), "step": ((), "f64")}
     assert [result.role for result in signature.results].count("loss") == 1
     assert signature.results[0].role == "loss"
-    updated = [result.updates_arg for result in signature.results[1:]]
+    count = 3 * len(trainable) + 1
+    updated = [result.updates_arg for result in signature.results[1 : 1 + count]]
     assert updated == sorted(updated)
-    assert len(updated) == 3 * len(trainable) + 1
+    gradients = signature.results[1 + count :]
+    assert {result.role for result in gradients} == {"gradient"}
+    assert [(g.name, g.shape) for g in gradients] == [(a.name, a.shape) for a in trainable]
 
 
 def test_text_round_trips(llama):

@@ -25,9 +25,10 @@ from ssft.compiler.rewriting.gradient_readers import (
     find_readers,
     sum_over_tiles,
 )
-from ssft.compiler.rewriting.gradients import GradientSlicer
+from ssft.compiler.rewriting.gradients import GradientSlicer, is_zero
+from ssft.compiler.rewriting.shared_gradients import separate_shared_gradients
 from ssft.compiler.rewriting.signature import Argument, Result, rebuild
-from ssft.compiler.rewriting.slices import put, take, tensor_type
+from ssft.compiler.rewriting.slices import put, take, tensor_type, zeros
 from ssft.compiler.tiles import PlacedTile, place, stored_orders
 from ssft.dialects._mlir import ir
 
@@ -75,6 +76,7 @@ class _Rewriter:
         self.signature = signature
         self.context = context
         self.slicer = GradientSlicer()
+        separate_shared_gradients(step)
         self.readers = self._find_readers()
         self.arguments = list(step_ir.body(step).arguments)
         self.attributes = step_ir.argument_attributes(step)
@@ -161,8 +163,22 @@ class _Rewriter:
                 "train it entirely",
             )
             return False
+        clipping = self.signature.max_grad_norm is not None
+        if clipping and not (
+            readers.sums or readers.scalars or all(map(is_zero, _segments(update)[2]))
+        ):
+            self.context.error(
+                self.step,
+                f"cannot {'mask' if tiles else 'freeze'} '{weight.name}': its gradient cannot be "
+                "found in the norm for clipping",
+                "set requires_grad=False on it in model(), or train it entirely",
+            )
+            return False
         for reduction in readers.sums:
             sum_over_tiles(reduction, [tile.selectors for tile in tiles], self.slicer)
+        for reader, number in readers.scalars:
+            with reader.location, ir.InsertionPoint(reader):
+                reader.operands[number] = zeros(reader.operands[number])
         return True
 
     def _update_tile(

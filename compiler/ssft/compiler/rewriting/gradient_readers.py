@@ -4,6 +4,8 @@ Two kinds of reader exist. Clipping by global norm is a sum over all elements of
 maps zero to zero, and ends in a scalar that updates use: with a masked gradient that sum runs over
 the trained slices. The backward pass may use a gradient as an intermediate value (batch
 normalisation does, of its scale): that is no use *as* a gradient and sees all of it.
+
+The gradient of a scalar parameter has no elements to sum over; masked, it is zero in the norm.
 """
 
 from __future__ import annotations
@@ -20,9 +22,14 @@ from ssft.dialects._mlir import ir
 
 @dataclass
 class GradientReaders:
-    """The sums that read a parameter's gradient, and the first reader that cannot be masked."""
+    """The sums that read a parameter's gradient, and the first reader that cannot be masked.
+
+    `scalars` are the operands, as (operation, number), in which the gradient of a scalar parameter
+    goes into the norm.
+    """
 
     sums: list[ir.Operation] = field(default_factory=list)
+    scalars: list[tuple[ir.Operation, int]] = field(default_factory=list)
     unmaskable: ir.Operation | None = None
 
 
@@ -40,6 +47,8 @@ def find_readers(
     Values computed from the gradients by element-wise operations that map zeros to zero are masked
     along with them. A sum that also leads back into a gradient cannot be masked.
     """
+    if all(step_ir.shape_of(gradient) == [] for gradient in gradients):
+        return _find_scalar_readers(gradients, update, every_gradient)
     found = GradientReaders()
     masked = set(gradients)
     pending = list(gradients)
@@ -48,7 +57,7 @@ def find_readers(
     while pending:
         value = pending.pop()
         for reader in {use.owner.operation for use in value.uses} - seen:
-            reaches = _reached_from(reader.results, every_gradient)
+            reaches = reached_from(reader.results, every_gradient)
             if "scalar" not in reaches:
                 seen.add(reader)
             elif is_elementwise(reader):
@@ -74,11 +83,27 @@ def find_readers(
     return found
 
 
-def _reached_from(values: Iterable[ir.Value], every_gradient: Collection[ir.Value]) -> set[str]:
+def _find_scalar_readers(
+    gradients: Sequence[ir.Value], update: ir.Operation, every_gradient: Collection[ir.Value]
+) -> GradientReaders:
+    found = GradientReaders()
+    for use in (use for gradient in gradients for use in gradient.uses):
+        reader = use.owner.operation
+        if reader == update:
+            continue
+        reaches = reached_from(reader.results, every_gradient)
+        if reader.name == "ssft.update" or reaches == {"scalar", "gradient"}:
+            found.unmaskable = reader
+        elif "scalar" in reaches:
+            found.scalars.append((reader, use.operand_number))
+    return found
+
+
+def reached_from(values: Iterable[ir.Value], every_gradient: Collection[ir.Value]) -> set[str]:
     """Returns what `values` lead to: ``"scalar"``, ``"gradient"``, both or neither.
 
-    A scalar is what updates capture or the step returns, such as the norm as a metric. Paths end at
-    gradients: what reads those is their own affair.
+    A scalar is what updates capture or the step returns, such as the norm as a metric, but not the
+    loss. Paths end at gradients: what reads those is their own affair.
     """
     found: set[str] = set()
     pending = list(values)
@@ -92,13 +117,19 @@ def _reached_from(values: Iterable[ir.Value], every_gradient: Collection[ir.Valu
             op = use.owner.operation
             parent = op.parent.operation if op.parent is not None else None
             captured = parent is not None and parent.name == "ssft.update"
-            if captured or op.name == "func.return":
+            if captured or (op.name == "func.return" and not _is_loss(use)):
                 found.add("scalar")
             for result in op.results:
                 if result not in seen and op.name != "ssft.update":
                     seen.add(result)
                     pending.append(result)
     return found
+
+
+def _is_loss(use: ir.OpOperand) -> bool:
+    step = use.owner.operation.parent.operation
+    results = step_ir.result_attributes(step)
+    return step_ir.text(results[use.operand_number], "ssft.role") == "loss"
 
 
 def _numbers(reader: ir.Operation, values: set[ir.Value]) -> list[int]:

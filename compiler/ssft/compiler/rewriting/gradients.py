@@ -97,10 +97,10 @@ class GradientSlicer:
 def _is_matrix_product(op: ir.Operation, found: Contraction) -> bool:
     """Whether `op` is the product of two matrices and nothing is added to it."""
     plain = not found.batch and len(found.m) == 1 and len(found.n) == 1
-    return plain and (op.name == "ssft.weight_grad" or _is_zero(op.operands[2]))
+    return plain and (op.name == "ssft.weight_grad" or is_zero(op.operands[2]))
 
 
-def _is_zero(value: ir.Value) -> bool:
+def is_zero(value: ir.Value) -> bool:
     """Whether a tensor is made of zeros, by ``linalg.fill`` or as a constant."""
     producer = step_ir.owner(value)
     if producer is not None and producer.name == "linalg.fill":

@@ -19,6 +19,15 @@ def empty(shape: Sequence[int], like: ir.Value) -> ir.Value:
     return ir.Operation.create("tensor.empty", results=[tensor_type(shape, like)]).result
 
 
+def zeros(like: ir.Value) -> ir.Value:
+    """Builds a constant of zeros of the type of `like`, a tensor of floats."""
+    element = ir.FloatAttr.get(ir.RankedTensorType(like.type).element_type, 0.0)
+    value = ir.DenseElementsAttr.get_splat(like.type, element)
+    return ir.Operation.create(
+        "arith.constant", results=[like.type], attributes={"value": value}
+    ).result
+
+
 def _dense_i64(values: Sequence[int]) -> ir.Attribute:
     return ir.DenseI64ArrayAttr.get(list(values))
 

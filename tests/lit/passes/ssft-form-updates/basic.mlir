@@ -247,3 +247,60 @@ func.func @step(
   } -> tensor<f32>
   return %new, %g : tensor<f32>, tensor<f32>
 }
+
+// -----
+
+// A regularised weight whose gradient is known: what makes the gradient is no part of the program,
+// and the result that named it goes.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:    -> (tensor<8xf32> {ssft.updates_arg = 0 : i64})
+// CHECK:         %[[SUM:.*]] = linalg.generic
+// CHECK:         "ssft.update"(%{{.*}}, %[[SUM]]) ({
+// CHECK-NEXT:    ^bb0(%[[WE:.*]]: f32, %[[GE:.*]]: f32):
+// CHECK-NEXT:      arith.subf %[[WE]], %[[GE]] : f32
+// CHECK:         operandSegmentSizes = array<i32: 1, 0, 1>
+#id = affine_map<(i) -> (i)>
+func.func @step(
+    %w: tensor<8xf32> {ssft.role = "trainable", ssft.name = "b"},
+    %g: tensor<8xf32> {ssft.role = "input", ssft.name = "g"}
+) -> (tensor<8xf32> {ssft.updates_arg = 0 : i64}, tensor<8xf32> {ssft.role = "gradient", ssft.name = "b"}) {
+  %e = tensor.empty() : tensor<8xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}
+      ins(%w, %g : tensor<8xf32>, tensor<8xf32>) outs(%e : tensor<8xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %r = arith.addf %a, %b : f32
+    linalg.yield %r : f32
+  } -> tensor<8xf32>
+  %new = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}
+      ins(%w, %sum : tensor<8xf32>, tensor<8xf32>) outs(%e : tensor<8xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %r = arith.subf %a, %b : f32
+    linalg.yield %r : f32
+  } -> tensor<8xf32>
+  return %new, %sum : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// A scalar parameter: of its operands only the known gradient is one, the rate is a scalar.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:    %[[W:[a-z0-9]+]]: tensor<f32> {{.*}} %[[LR:[a-z0-9]+]]: tensor<f32> {{.*}} %[[G:[a-z0-9]+]]: tensor<f32>
+// CHECK:         %[[RATE:.*]] = tensor.extract %[[LR]][]
+// CHECK:         "ssft.update"(%[[W]], %[[G]]) ({
+// CHECK:           arith.mulf %{{.*}}, %[[RATE]] : f32
+#none = affine_map<() -> ()>
+func.func @step(
+    %w: tensor<f32> {ssft.role = "trainable", ssft.name = "scale"},
+    %lr: tensor<f32> {ssft.role = "hyper", ssft.name = "lr"},
+    %g: tensor<f32> {ssft.role = "input", ssft.name = "g"}
+) -> (tensor<f32> {ssft.updates_arg = 0 : i64}, tensor<f32> {ssft.role = "gradient", ssft.name = "scale"}) {
+  %e = tensor.empty() : tensor<f32>
+  %new = linalg.generic {indexing_maps = [#none, #none, #none, #none], iterator_types = []}
+      ins(%w, %g, %lr : tensor<f32>, tensor<f32>, tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32, %out: f32):
+    %d = arith.mulf %b, %c : f32
+    %r = arith.subf %a, %d : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  return %new, %g : tensor<f32>, tensor<f32>
+}

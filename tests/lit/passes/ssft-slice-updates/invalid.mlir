@@ -149,3 +149,22 @@ func.func @step(
   return %new#0, %new#1 : tensor<4x6xf32>, tensor<4x6xf32>
 }
 }
+
+// -----
+
+// With clipping, a gradient that no norm reads would stay in it.
+module attributes {ssft.max_grad_norm = 1.0 : f64} {
+  // expected-error@+2 {{cannot mask 'b': its gradient cannot be found in the norm for clipping}}
+  // expected-note@+1 {{set requires_grad=False on it in model(), or train it entirely}}
+  func.func @step(
+      %w: tensor<8xf32> {ssft.role = "trainable", ssft.name = "b", ssft.mask = {rows = array<i64: 2>, combine = "intersection"}},
+      %g: tensor<8xf32> {ssft.role = "input", ssft.name = "g"}
+  ) -> (tensor<8xf32> {ssft.updates_arg = 0 : i64}) {
+    %new = "ssft.update"(%w, %g) ({
+    ^bb0(%we: f32, %ge: f32):
+      %wn = arith.subf %we, %ge : f32
+      "ssft.yield"(%wn) : (f32) -> ()
+    }) {operandSegmentSizes = array<i32: 1, 0, 1>} : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    return %new : tensor<8xf32>
+  }
+}
