@@ -75,6 +75,32 @@ def test_compares_with_torch(capsys, plan, tmp_path):
     assert max(d["relative"] for d in differences) < 1e-5
 
 
+def test_comparison_that_differs_fails(capsys, plan):
+    status, out, _ = run(
+        capsys, plan, "--steps", "3", "--lr", "0.01", "--compare-to=torch", "--tolerance", "0"
+    )
+    assert status == 1
+    assert "DIFFERS" in out
+
+
+def test_constants_of_the_batch_reach_the_reference(capsys, write_model, tmp_path):
+    model = write_model(
+        ("def forward(self, ids, labels)", "def forward(self, ids, labels, scale=1.0)"),
+        ("self.first(self.embedding(ids))", "scale * self.first(self.embedding(ids))"),
+        ('"ids": torch.arange(6),', '"ids": torch.arange(6), "scale": 2.0,'),
+    )
+    path = tmp_path / "scaled.mlir"
+    assert ssftc([str(model), "-o", str(path), "--recipe", "rows"]) == 0
+    status, out, _ = run(capsys, path, "--steps", "3", "--compare-to=torch")
+    assert status == 0, out
+    assert "equal to masked dense PyTorch" in out
+
+
+def test_missing_directory_is_found_before_training(capsys, plan, tmp_path):
+    errors = fails(capsys, plan, "--save", tmp_path / "absent" / "w.safetensors")
+    assert "does not exist" in errors
+
+
 def test_evaluates_a_split_once_without_training(capsys, plan, tmp_path):
     data = tmp_path / "data.py"
     data.write_text(

@@ -163,6 +163,25 @@ def test_mistakes_in_the_recipe(capsys, write_model, tmp_path, arguments, messag
     assert not plan.exists()
 
 
+def test_two_masks_for_one_parameter(capsys, write_model, tmp_path):
+    masks = ["--mask", "first.weight:rows=0", "--mask", "first.weight:rows=1"]
+    arguments = ["-o", tmp_path / "p.mlir", "--recipe", "explicit", *masks]
+    assert "two masks name 'first.weight'" in fails(capsys, write_model(), *arguments)
+
+
+def test_plan_cannot_be_masked_again(capsys, write_model, tmp_path):
+    plan = tmp_path / "plan.mlir"
+    assert run(capsys, write_model(), "-o", plan)[0] == 0
+    again = ["-o", tmp_path / "again.mlir", "--recipe", "rows"]
+    assert "is a plan already" in fails(capsys, plan, *again)
+
+
+def test_nothing_trains_is_said(capsys, write_model, tmp_path):
+    status, errors = run(capsys, write_model(), "-o", tmp_path / "p.mlir", "--recipe", "explicit")
+    assert status == 0
+    assert "warning: nothing trains" in errors
+
+
 def test_no_output_file(capsys, write_model):
     assert "no output file" in fails(capsys, write_model(), status=2)
 

@@ -45,6 +45,18 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_directory(path: str | os.PathLike[str] | None) -> None:
+    """Raises a `UserError` if the directory of an output file is not there; None and ``-`` pass.
+
+    Tools call it before they start to work, so that hours of it are not lost to a typing error.
+    """
+    if path is None or path == "-":
+        return
+    directory = Path(path).resolve().parent
+    if not directory.is_dir():
+        raise UserError(f"cannot write '{path}': directory '{directory}' does not exist")
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file in UTF-8, whole or not at all."""
     with atomic_output(path) as temporary:

@@ -31,10 +31,10 @@ class Plan:
 
     context: ir.Context
     module: ir.Module
-    weights: Mapping[str, Array] | None
+    weights: Mapping[str, Array] | None = field(repr=False)
     remarks: Sequence[str] = ()
     dense: Mapping[str, Any] = field(default_factory=dict)
-    stages: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, str] = field(default_factory=dict, repr=False)
 
     def signature(self) -> StepSignature:
         """Returns the step's arguments and results as plain data."""

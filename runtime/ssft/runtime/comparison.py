@@ -84,6 +84,14 @@ class Comparison:
         ]
         return sorted(found, key=lambda difference: (difference.excluded, -difference.relative))
 
+    def largest(self) -> Difference | None:
+        """Returns the worst difference of the loss and the optimizer states.
+
+        Weights are left out: Adam's first steps divide a gradient by its own size.
+        """
+        compared = [d for d in self.differences() if not d.excluded and d.what != "weight"]
+        return compared[0] if compared else None
+
     def frozen_unchanged(self) -> list[str]:
         """Returns the names of frozen tensors whose bytes changed: must be empty.
 

@@ -112,7 +112,7 @@ class Session:
                 notes=[
                     "the update with it has been made: go back to a checkpoint to continue",
                     "a lower learning rate or gradient clipping may help",
-                    "Session(..., allow_non_finite=True) goes on regardless",
+                    "--allow-non-finite (or allow_non_finite=True) goes on regardless",
                 ],
             )
         return loss

@@ -36,6 +36,7 @@ class MaskedTraining:
         loss: as in the model file, or None.
         max_grad_norm: clip to this 2-norm.
         seed: of the random draws (dropout), as the plan's ``seed`` argument.
+        constants: entries of the batch that are no tensors, which a plan has compiled in.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class MaskedTraining:
         loss: Callable[..., Any] | None = None,
         max_grad_norm: float | None = None,
         seed: int = 0,
+        constants: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
+        self.constants = dict(constants or {})
         self.loss = loss
         self.max_grad_norm = max_grad_norm
         self.seed = seed
@@ -88,7 +91,8 @@ class MaskedTraining:
 
     def forward(self, batch: Mapping[str, Any]) -> Tensor:
         """Returns the loss of a batch, with the random draws of the next step."""
-        tensors, constants = split_batch({key: _tensor(value) for key, value in batch.items()})
+        given = self.constants | {key: _tensor(value) for key, value in batch.items()}
+        tensors, constants = split_batch(given)
         module = LossModule(self.model, constants, self.loss)
         with self._draws():
             return module(tensors)
@@ -157,6 +161,7 @@ def masked_training(
     definition = load_model_file(path)
     with definition.running():
         model = definition.call("model")
+        _, constants = split_batch(definition.call("batch"))
     load_weights(model, weights)
     return MaskedTraining(
         model,
@@ -164,6 +169,7 @@ def masked_training(
         _optimizer(definition),
         definition.loss,
         signature.max_grad_norm,
+        constants=constants,
     )
 
 

@@ -84,9 +84,15 @@ def _choose(recipe: Recipe, parameters: list[Parameter]) -> dict[str, Mask]:
     chosen = dict(find_method(recipe.method)(parameters, Draw(recipe.ratio, recipe.seed)))
     for pattern in recipe.train:
         chosen.update(dict.fromkeys(_matching(pattern, shapes, "train"), FULL))
+    explicit: set[str] = set()
     for text in recipe.masks:
         pattern, mask = parse_mask(text)
         for name in _matching(pattern, shapes, "masks"):
+            if name in explicit:
+                raise UserError(
+                    f"two masks name '{name}'", notes=["put all its rows and columns into one mask"]
+                )
+            explicit.add(name)
             check_in_range(name, mask, shapes[name])
             chosen[name] = mask
     for pattern in recipe.freeze:

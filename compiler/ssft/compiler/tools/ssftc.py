@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.driver import STAGES, Options, compile_module, is_plan, parse_module, to_llvm
-from ssft.compiler.files import write_text
+from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.plan import Plan
 from ssft.compiler.plan_schema import read_signature
 from ssft.compiler.recipes import Recipe
@@ -53,7 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     recipe = parser.add_argument_group("what trains")
     recipe.add_argument(
         "--recipe",
-        default="full",
         metavar="NAME|FILE.toml",
         help=f"method ({', '.join(method_names())}) or recipe file (default: full)",
     )
@@ -112,15 +111,18 @@ def _recipe(parsed: argparse.Namespace) -> Recipe:
         }.items()
         if value is not None
     }
-    if parsed.recipe.endswith(".toml"):
+    parsed.masking = parsed.recipe is not None or bool(options)
+    if parsed.recipe is not None and parsed.recipe.endswith(".toml"):
         return Recipe.from_file(parsed.recipe).changed(options)
-    return Recipe.parse({"method": parsed.recipe, **options})
+    return Recipe.parse({"method": parsed.recipe or "full", **options})
 
 
 def _run(parsed: argparse.Namespace) -> None:
     recipe = _recipe(parsed)
     if parsed.output is None and parsed.emit == "ssft" and not parsed.report:
         raise UserError("no output file given", notes=["add -o plan.mlir"], exit_code=2)
+    check_directory(parsed.output)
+    check_directory(parsed.report)
     with Progress(parsed.verbose) as progress:
         options = Options(
             gradients=parsed.gradients,
@@ -129,6 +131,8 @@ def _run(parsed: argparse.Namespace) -> None:
         )
         plan = _compile(parsed, recipe, options)
         _write(parsed, plan, progress)
+    if not any(True for _ in plan.signature().with_role("trainable")):
+        print("ssftc: warning: nothing trains under this recipe", file=sys.stderr)
     if parsed.verbose:
         report_tables(plan.report())
 
@@ -147,6 +151,12 @@ def _compile(parsed: argparse.Namespace, recipe: Recipe, options: Options) -> Pl
     context, module = parse_module(parsed.input)
     read_signature(module)
     if is_plan(module):
+        if parsed.masking:
+            raise UserError(
+                "the input is a plan already, and what trains cannot be changed any more",
+                parsed.input,
+                ["apply the recipe to the model file, or to a module of stage linalg"],
+            )
         return Plan(context, module, None)
     return compile_module(context, module, None, recipe, options)
 

@@ -66,6 +66,13 @@ def print_summary(result: dict[str, Any]) -> None:
     )
 
 
+def print_verdict(worst: Difference | None, tolerance: float, equal: bool) -> None:
+    """Prints whether the plan trained what masked dense PyTorch trained."""
+    size = "nothing" if worst is None else f"{worst.relative:.1e}"
+    verdict = "equal to masked dense PyTorch" if equal else "[bold red]DIFFERS[/] from PyTorch"
+    _console.print(f"{verdict}: loss and optimizer states within {size} (tolerance {tolerance:g})")
+
+
 def print_comparison(differences: list[Difference], changed: list[str], rows: int = 12) -> None:
     """Prints the largest differences from masked dense PyTorch."""
     table = Table(

@@ -5,19 +5,26 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.files import write_text
+from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.tools.console import print_error
 from ssft.compiler.weights import Array, write_safetensors
 from ssft.runtime.comparison import Comparison
 from ssft.runtime.data import Batch, open_batches
 from ssft.runtime.session import NonFiniteLossError, Session
-from ssft.runtime.tools.display import TrainingDisplay, print_comparison, print_summary
+from ssft.runtime.tools.display import (
+    TrainingDisplay,
+    print_comparison,
+    print_summary,
+    print_verdict,
+)
 from ssft.runtime.training import StepRecord, summary, train
 
 
@@ -25,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the tool; returns 0, 1 for a diagnosed failure, 2 for a bad command line."""
     if not faulthandler.is_enabled():
         faulthandler.enable()
+    # Threads that spin for long while they wait starve each other where cores are shared. Read when
+    # the OpenMP runtime is loaded, which is later.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     parsed = _parser().parse_args(arguments)
     try:
         return _run(parsed)
@@ -74,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument(
         "--compare-to", choices=["torch"], help="run masked dense PyTorch beside, and compare"
     )
+    output.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-3,
+        metavar="R",
+        help="largest relative difference of loss and states that passes --compare-to (1e-3)",
+    )
     output.add_argument("--model", metavar="FILE", help="model file (default: the plan's)")
     output.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     return parser
@@ -84,6 +101,16 @@ def _run(parsed: argparse.Namespace) -> int:
         if (value := getattr(parsed, option)) < 1:
             name = option.replace("_", "-")
             raise UserError(f"--{name} is {value}, not at least 1", exit_code=2)
+    if parsed.resume and parsed.compare_to:
+        raise UserError(
+            "--compare-to cannot be used with --resume",
+            notes=["the comparison starts PyTorch from the plan's own weights"],
+            exit_code=2,
+        )
+    for path in (parsed.save, parsed.checkpoint, parsed.json):
+        check_directory(path)
+    if parsed.json == "-":
+        parsed.quiet = True
     session = Session(parsed.plan, parsed.device, allow_non_finite=parsed.allow_non_finite)
     if parsed.resume:
         session.load(parsed.resume)
@@ -97,7 +124,8 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _train(parsed: argparse.Namespace, session: Session) -> int:
-    batches = _batches(parsed, session, "train")
+    # A resumed run goes on with the data where the checkpoint was made.
+    batches = islice(_batches(parsed, session, "train"), session.step_count, None)
     comparison = Comparison(session, parsed.model) if parsed.compare_to else None
     if comparison is not None and parsed.lr is not None:
         comparison.set_learning_rate(parsed.lr)
@@ -130,7 +158,14 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
         differences = comparison.differences()
         result["differences"] = [vars(difference) for difference in differences]
         result["frozen_changed"] = changed
-        print_comparison(differences, changed)
+        worst = comparison.largest()
+        equal = not changed and (worst is None or worst.relative <= parsed.tolerance)
+        result["equal"] = equal
+        if not parsed.quiet:
+            print_comparison(differences, changed)
+            print_verdict(worst, parsed.tolerance, equal)
+        _write_json(parsed, result)
+        return 0 if equal else 1
     _write_json(parsed, result)
     return 0
 
