@@ -120,11 +120,15 @@ def topk(
     shape[dim] = x.shape[dim]
     positions = torch.arange(x.shape[dim], device=x.device).reshape(shape)
     rest = x if largest else -x
-    indices = []
+    indices: list[Tensor] = []
+    taken = torch.zeros_like(x, dtype=torch.bool)
     for _ in range(k):
-        index = rest.argmax(dim, keepdim=True)
+        rest = torch.where(taken, -torch.inf, rest)
+        # Where all of the rest is infinitely small, what was taken must not be taken again.
+        best = (rest == rest.amax(dim, keepdim=True)) & ~taken
+        index = best.to(x.dtype).argmax(dim, keepdim=True)
         indices.append(index)
-        rest = torch.where(positions == index, -torch.inf, rest)
+        taken = taken | (positions == index)
     index = torch.cat(indices, dim)
     return x.gather(dim, index), index
 

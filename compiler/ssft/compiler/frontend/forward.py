@@ -136,9 +136,12 @@ def _batch_norm(
     if running_mean is None or running_var is None:
         return aten._native_batch_norm_legit.no_stats(x, weight, bias, True, momentum, eps)[0]
     if not training:
-        return aten._native_batch_norm_legit(
-            x, weight, bias, running_mean, running_var, False, momentum, eps
-        )[0]
+        # The operation says that it writes the statistics even where it does not.
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        scale = torch.rsqrt(running_var + eps)
+        scale = scale if weight is None else scale * weight
+        shift = -running_mean * scale if bias is None else bias - running_mean * scale
+        return x * scale.reshape(shape) + shift.reshape(shape)
     return aten._native_batch_norm_legit(
         x, weight, bias, running_mean, running_var, True, momentum, eps
     )[0]

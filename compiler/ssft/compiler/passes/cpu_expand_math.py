@@ -3,6 +3,9 @@
 A call of ``expf`` keeps a loop scalar. The replacements below are branch-free, treat infinities and
 NaN as the C library does, and are accurate to about one unit in the last place (results that would
 be subnormal become zero).
+
+Doubles become bfloat16 by way of single precision, as in PyTorch: LLVM would call a function of a
+compiler's run-time library, which is not there.
 """
 
 from __future__ import annotations
@@ -48,17 +51,22 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class CpuExpandMathPass(Pass):
-    """Replaces ``math.exp`` (f32, f64), ``math.tanh`` and ``math.erf`` (f32) by arithmetic."""
+    """Replaces ``math.exp`` (f32, f64), ``math.tanh`` and ``math.erf`` (f32) by arithmetic, and
+    ``arith.truncf`` from f64 to bf16 by two steps.
+    """
 
     argument: ClassVar[str] = "cpu-expand-math"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites all scalar operations in `module`."""
         found: list[ir.Operation] = []
+        narrowed: list[ir.Operation] = []
 
         def collect(op: ir.Operation) -> ir.WalkResult:
             if op.name in EXPANSIONS and str(op.operands[0].type) in EXPANSIONS[op.name][1]:
                 found.append(op)
+            elif op.name == "arith.truncf" and _types(op) == ("f64", "bf16"):
+                narrowed.append(op)
             return ir.WalkResult.ADVANCE
 
         module.walk(collect)
@@ -69,7 +77,15 @@ class CpuExpandMathPass(Pass):
                     value = expand(op.operands[0])
                 op.results[0].replace_all_uses_with(value)
                 op.erase()
+            for op in narrowed:
+                with ir.InsertionPoint(op), op.location:
+                    single = build.op("arith.truncf", [ir.F32Type.get()], [op.operands[0]])
+                op.operands[0] = single.result
         context.statistics["functions expanded"] += len(found)
+
+
+def _types(op: ir.Operation) -> tuple[str, str]:
+    return str(op.operands[0].type), str(op.results[0].type)
 
 
 def exp(x: ir.Value) -> ir.Value:

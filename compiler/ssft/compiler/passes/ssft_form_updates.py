@@ -56,9 +56,7 @@ def _take_gradients(step: ir.Operation) -> dict[str, ir.Value]:
     terminator = step_ir.terminator(step)
     gradients: dict[str, ir.Value] = {}
     values, results = [], []
-    for value, attributes in zip(
-        terminator.operands, step_ir.result_attributes(step), strict=True
-    ):
+    for value, attributes in zip(terminator.operands, step_ir.result_attributes(step), strict=True):
         if step_ir.text(attributes, "ssft.role") == "gradient":
             gradients[step_ir.text(attributes, "ssft.name") or ""] = value
         else:

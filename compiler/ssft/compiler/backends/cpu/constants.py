@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import numpy as np
 
 from ssft.compiler.diagnostics import UserError
@@ -14,9 +17,28 @@ def constant_bytes(attribute: ir.Attribute) -> bytes:
     ``i1`` takes one byte per element; ``bf16`` is the upper half of an ``f32``.
     """
     if isinstance(attribute, ir.DenseElementsAttr) and str(attribute.type.element_type) == "bf16":
-        elements = ir.DenseFPElementsAttr(attribute)
-        wide = np.array([elements[i] for i in range(len(elements))], dtype=np.float32)
-        return (wide.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        return _bfloat16(attribute)
     if isinstance(attribute, ir.DenseElementsAttr):
         return np.ascontiguousarray(np.array(attribute)).tobytes()
     raise UserError(f"constants of the kind '{type(attribute).__name__}' are not supported")
+
+
+def _bfloat16(attribute: ir.DenseElementsAttr) -> bytes:
+    # The bindings give out no elements of this type, but the text says them all.
+    count = math.prod(ir.RankedTensorType(attribute.type).shape)
+    if attribute.is_splat:
+        numbers = [ir.FloatAttr(attribute.get_splat_value()).value]
+    else:
+        content = str(attribute).removeprefix("dense<").rpartition("> : ")[0]
+        if content.startswith('"0x'):
+            return bytes.fromhex(content[3:-1])
+        numbers = [_number(text) for text in re.split(r"[\[\], ]+", content) if text]
+    wide = np.full(count, numbers, dtype=np.float32)
+    return (wide.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+
+
+def _number(text: str) -> float:
+    """Reads a number, or the bits of one that has no decimal notation."""
+    if not text.startswith("0x"):
+        return float(text)
+    return float((np.array([int(text, 16)], np.uint32) << 16).view(np.float32)[0])

@@ -10,6 +10,7 @@ from typing import Any
 from ssft.compiler.backends.cpu.libraries import Libraries
 from ssft.compiler.backends.cpu.pipeline import KERNEL_STAGES
 from ssft.compiler.backends.cpu.schedule import Kernel
+from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.run import run_pipeline
 from ssft.dialects._mlir import execution_engine, ir
 
@@ -166,12 +167,21 @@ def _symbol(op: Any) -> str:
 def compile_native(
     module: ir.Module, kernels: Sequence[Kernel], libraries: Libraries, opt_level: int
 ) -> NativeCode:
-    """Compiles a lowered kernel module with LLVM's JIT."""
+    """Compiles a lowered kernel module with LLVM's JIT.
+
+    Raises a `UserError` if it cannot be linked.
+    """
     engine = execution_engine()(module, opt_level=opt_level, shared_libs=libraries.paths)
     table = (ctypes.c_void_p * (len(kernels) + 1))()
     # MLIR's packed calling convention: an array of pointers to the arguments.
     argument = ctypes.c_void_p(ctypes.addressof(table))
     packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup(TABLE))(ctypes.addressof(packed))
+    address = engine.raw_lookup(TABLE)
+    if not address:
+        raise UserError(
+            "the step's machine code calls functions that no library here has",
+            notes=["LLVM names them above; other element types may need none of them"],
+        )
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(packed))
     entries = {kernel.name: table[i] or 0 for i, kernel in enumerate(kernels)}
     return NativeCode(engine, entries, table[len(kernels)] or 0)
