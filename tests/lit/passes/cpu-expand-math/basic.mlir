@@ -25,3 +25,11 @@ func.func @erf(%x: f32) -> f32 {
   %r = math.erf %x : f32
   return %r : f32
 }
+
+// CHECK-LABEL: func.func @narrow
+// CHECK:         %[[SINGLE:.*]] = arith.truncf %{{.*}} : f64 to f32
+// CHECK:         arith.truncf %[[SINGLE]] : f32 to bf16
+func.func @narrow(%x: f64) -> bf16 {
+  %r = arith.truncf %x : f64 to bf16
+  return %r : bf16
+}
