@@ -147,7 +147,9 @@ def train_both(
             for key, value in states[name].items():
                 found.record("moment", name, value, reference.state(name, key))
     end = session.state_dict()
-    frozen = [argument.name for argument in session.signature.with_role("frozen")]
+    signature = session.signature
+    # Buffers that the forward pass writes are frozen only in so far as nothing trains them.
+    frozen = [a.name for a in signature.with_role("frozen") if not signature.update_of(a.index)]
     found.frozen_changed = [n for n in frozen if start[n].tobytes() != end[n].tobytes()]
     return found
 
