@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import log
 from typing import Literal, Self
 
 from pydantic import PrivateAttr, field_validator, model_validator
@@ -108,8 +109,9 @@ class Efficiency(Section):
             raise ValueError("a point is [x > 0, efficiency in (0, 1]]")
         if any(a[0] >= b[0] or a[1] > b[1] for a, b in pairwise(points)):
             raise ValueError("points must ascend, and efficiency must not fall")
-        # With efficiency growing faster than x, a longer run would take less time than a short one.
-        if any(a[1] / a[0] < b[1] / b[0] for a, b in pairwise(points)):
+        # Between points, efficiency is linear in log x. Were it to grow faster than x anywhere, a
+        # longer run would take less time than a shorter one.
+        if any(b[1] - a[1] > a[1] * log(b[0] / a[0]) for a, b in pairwise(points)):
             raise ValueError("efficiency must not grow faster than x")
         return points
 
