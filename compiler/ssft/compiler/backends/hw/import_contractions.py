@@ -1,0 +1,120 @@
+"""Matrix products of any layout, for the tensor unit."""
+
+from __future__ import annotations
+
+from ssft.compiler.analysis.contractions import Contraction
+from ssft.compiler.backends.hw.graph import ContractionDim, ContractionOp, Operand
+from ssft.compiler.backends.hw.import_loops import LoopSpace, loop_space
+from ssft.compiler.backends.hw.import_state import ImportState
+from ssft.compiler.backends.hw.views import View
+from ssft.dialects._mlir import ir
+from ssft.hwmodel.isa import DimKind
+
+
+def import_contraction(
+    state: ImportState, op: ir.Operation, contraction: Contraction, masked_macs: int
+) -> None:
+    """A contraction; operands that are gathered along m or n stay where they are."""
+    lhs, rhs = (_operand(state, state.values[op.operands[i]]) for i in range(2))
+    result = state.new_value(op.results[0])
+    accumulate = _start_from(state, op, result)
+    maps = [contraction.lhs, contraction.rhs, contraction.out]
+    extents = list(contraction.sizes)
+    kinds = _kinds(contraction)
+    a, b = _gathered_on_chip(state, lhs, contraction.lhs, kinds), None
+    b = _gathered_on_chip(state, rhs, contraction.rhs, kinds)
+    if a.index_factors and b.index_factors:
+        b = state.materialized(b)
+    # `loop_space` copies gathered values: hide the lists from it.
+    space = _space(state, [a, b, result], maps, extents)
+    dims, index = _dimensions(space, kinds)
+    state.values[op.results[0]] = result
+    state.ops.append(
+        ContractionOp(
+            state.origin,
+            dims,
+            *((o.buffer, o.offset) for o in space.operands),
+            index=index,
+            accumulate=accumulate,
+            masked_macs=masked_macs,
+        )
+    )
+
+
+def _operand(state: ImportState, view: View) -> View:
+    return state.materialized(view) if view.buffer.splat is not None else view
+
+
+def _start_from(state: ImportState, op: ir.Operation, result: View) -> bool:
+    """Copies what is added to into `result`; False if that is zero."""
+    if len(op.operands) < 3:
+        return False
+    start = state.values[op.operands[2]]
+    if start.buffer.splat == 0:
+        return False
+    state.copy(start, result)
+    return True
+
+
+def _kinds(contraction: Contraction) -> list[DimKind]:
+    kinds: list[DimKind] = ["k"] * len(contraction.sizes)
+    for loops, kind in (
+        (contraction.batch, "batch"),
+        (contraction.m, "m"),
+        (contraction.n, "n"),
+    ):
+        for loop in loops:
+            kinds[loop] = kind  # type: ignore[call-overload]
+    return kinds
+
+
+def _gathered_on_chip(
+    state: ImportState, view: View, loops: tuple[int, ...], kinds: list[DimKind]
+) -> View:
+    """`view` if the tensor unit can look its list up itself, else a copy."""
+    if not view.index_factors:
+        return view
+    gathered = [
+        kinds[loop]
+        for dim, loop in zip(view.dims, loops, strict=True)
+        if any(f.index is not None for f in dim)
+    ]
+    on_chip = view.buffer.kind == "value" and gathered in (["m"], ["n"])
+    return view if on_chip else state.materialized(view)
+
+
+def _space(
+    state: ImportState, views: list[View], maps: list[tuple[int, ...]], extents: list[int]
+) -> LoopSpace:
+    from ssft.compiler.backends.hw.import_loops import _try_loop_space
+
+    space = _try_loop_space(views, maps, extents)
+    if space is not None:
+        return space
+    copied = [
+        state.materialized(view)
+        if view.index_factors or any(len(dim) > 1 for dim in view.dims)
+        else view
+        for view in views[:2]
+    ]
+    return loop_space(state, [*copied, views[2]], maps, extents)
+
+
+def _dimensions(
+    space: LoopSpace, kinds: list[DimKind]
+) -> tuple[tuple[ContractionDim, ...], tuple[int, View] | None]:
+    of_part = {part: kinds[loop] for loop, parts in enumerate(space.parts) for part in parts}
+    a, b, c = space.operands
+    dims = tuple(
+        ContractionDim(of_part[d], extent, a.strides[d], b.strides[d], c.strides[d])
+        for d, extent in enumerate(space.extents)
+    )
+    found = [
+        (d, view) for operand in (a, b) for d, view in enumerate(operand.index) if view is not None
+    ]
+    return dims, found[0] if found else None
+
+
+def accepts(operands: list[Operand]) -> bool:
+    """Whether the tensor unit multiplies operands of these types."""
+    return all(o.buffer.dtype in ("bf16", "f32") for o in operands)
