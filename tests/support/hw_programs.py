@@ -67,7 +67,7 @@ floats = st.floats(allow_nan=False)
 names = st.text(string.ascii_letters + string.digits + '._ ;"\\%é', max_size=12) | st.text(
     max_size=6
 )
-words = st.from_regex(r"[a-z_]\w{0,8}", fullmatch=True)
+words = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 
 
 def tuples(of: st.SearchStrategy[Any], most: int = 4) -> st.SearchStrategy[tuple]:

@@ -6,7 +6,7 @@ A command is taken as one 256-bit little-endian number, in which each field has 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter, index
 from typing import Any
 
@@ -23,6 +23,7 @@ class Layout:
 
     `names` are those of the payload's fields in order, `bits` their widths and `places` the same
     with their first bits, counted from the command's. From bit `end` on a command is zero.
+    `optional` are the fields that may be left out, with what they are then.
     """
 
     command: type[Command]
@@ -30,11 +31,14 @@ class Layout:
     bits: dict[str, int]
     places: tuple[tuple[int, int], ...]
     end: int
+    optional: dict[str, int]
     values: Callable[[Any], tuple[Any, ...]]
 
 
 def _layout(command: type[Command]) -> Layout:
-    bits = {f.name: f.metadata["bits"] for f in fields(command) if "bits" in f.metadata}
+    payload = [f for f in fields(command) if "bits" in f.metadata]
+    bits = {f.name: f.metadata["bits"] for f in payload}
+    optional = {f.name: f.default for f in payload if f.default is not MISSING}
     places, end = [], HEAD_BITS
     for width in bits.values():
         places.append((end, width))
@@ -42,7 +46,7 @@ def _layout(command: type[Command]) -> Layout:
     if end > 8 * COMMAND_BYTES:
         raise ValueError(f"{command.__name__} needs {end} bits")
     names = tuple(bits)
-    return Layout(command, names, bits, tuple(places), end, _getter(names))
+    return Layout(command, names, bits, tuple(places), end, optional, _getter(names))
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

@@ -85,9 +85,12 @@ def _converter(annotation: Any, reading: bool) -> Convert:
 
 def _integer(value: Any, _: Blobs) -> int:
     try:
-        return int(index(value))  # a bool is a number like others
+        number = int(index(value))  # a bool is a number like others
     except TypeError:
         raise TableError(f"is {value!r}, expected an integer") from None
+    if not -(1 << 63) <= number < 1 << 64:
+        raise TableError("is a number of more than 64 bits")
+    return number
 
 
 def _exactly(kind: type, name: str) -> Convert:

@@ -34,7 +34,9 @@ def initial(value) -> Program:
     return Program("m", "f32", micro_programs=[MicroProgram("k", (), (nest,))])
 
 
-@pytest.mark.parametrize("value", [0, 0.0, -0.0, 1e-320, 0.1, float("inf"), float("nan"), 2**70])
+@pytest.mark.parametrize(
+    "value", [0, 0.0, -0.0, 1e-320, 0.1, float("inf"), float("nan"), 2**64 - 1]
+)
 def test_numbers_keep_their_bits_and_their_kind(value):
     back = decode(encode(initial(value))).micro_programs[0].nests[0].outputs[0].initial
     assert type(back) is type(value)
@@ -168,6 +170,8 @@ def test_another_instruction_set_is_refused():
         ({"machine": None}, "machine is None, expected a string"),
         ({"arguments": [(1,), (-1,)]}, "argument list 1 is (-1,), expected numbers of 32 bits"),
         ({"arguments": [(1 << 32,)]}, "argument list 0 is (4294967296,), expected"),
+        ({"dram_bytes": 1 << 64}, "dram_bytes is a number of more than 64 bits"),
+        ({"dram_bytes": 10**5000}, "dram_bytes is a number of more than 64 bits"),
         ({"spm": ["x"]}, "spm[0] is 'x', expected a SpmSlot"),
         ({"dram": [DramBuffer("w", 0, 1, "f32", (), "weight", data="x")]}, "dram[0].data is 'x'"),
     ],
