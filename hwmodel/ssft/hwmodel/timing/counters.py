@@ -1,0 +1,216 @@
+"""Exactly conserved counts of a run: cycles by unit, operations, bytes by memory and purpose.
+
+Counts are Python integers, summed from int64 arrays with one entry per command, so nothing rounds:
+the parts of every sum are equal to the sum to the last unit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from ssft.hwmodel.isa import Queue
+from ssft.hwmodel.isa.program import PHASES, PURPOSES
+from ssft.hwmodel.timing.critical_path import Segment, critical_path
+from ssft.hwmodel.timing.event_loop import DMA
+from ssft.hwmodel.timing.events import Simulation
+from ssft.hwmodel.timing.stream import UNITS
+from ssft.hwmodel.timing.work import Work, command_work
+
+NO_BUFFER = "none"
+"""The purpose of traffic to addresses that belong to no buffer."""
+DIRECTIONS = {Queue.DMA_IN: "read", Queue.DMA_OUT: "write"}
+FIELDS = tuple(field.name for field in fields(Work))
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTime:
+    """What a unit did with the cycles of a run; the four add up to all of them.
+
+    `busy`: decoding or working. `wait_semaphore`: its next command waited for a post of an on-chip
+    unit. `wait_memory`: it waited for a post of a DMA unit, a transfer was slowed by one in the
+    other direction, or a fence waited for outstanding transfers. `idle`: it had no command left.
+    """
+
+    busy: int
+    wait_semaphore: int
+    wait_memory: int
+    idle: int
+
+    @property
+    def total(self) -> int:
+        """All cycles of the run."""
+        return self.busy + self.wait_semaphore + self.wait_memory + self.idle
+
+
+def unit_times(simulation: Simulation) -> dict[str, UnitTime]:
+    """The cycles of each unit, by unit name."""
+    s = simulation
+    waited = s.start - s.issue - s.issue_cycles
+    stretched = s.leave - s.start - s.work
+    producer_queue = np.where(s.producer >= 0, s.stream.queue[s.producer], -1)
+    for_memory = np.isin(producer_queue, DMA)
+    found = {}
+    for queue in Queue:
+        mine = s.of(queue)
+        count = mine.stop - mine.start
+        end = int(s.leave[mine.stop - 1]) if count else 0
+        found[UNITS[queue]] = UnitTime(
+            busy=int(s.work[mine].sum()) + s.issue_cycles * count,
+            wait_semaphore=int(waited[mine][~for_memory[mine]].sum()),
+            wait_memory=int(waited[mine][for_memory[mine]].sum() + stretched[mine].sum()),
+            idle=s.cycles - end,
+        )
+    return found
+
+
+class Counters:
+    """Counts of a simulated run, by command, operation, phase and in total.
+
+    `per_command` maps each field of `Work` to an int64 array in stream order.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = s = simulation
+        stream = s.stream
+        pairs = zip(stream.shapes, stream.shape_phases, strict=True)
+        works = [command_work(s.program, s.machine, *pair) for pair in pairs]
+        self.per_command: dict[str, np.ndarray] = {}
+        for name in FIELDS:
+            of_shape = np.array([getattr(work, name) for work in works], dtype=np.int64)
+            self.per_command[name] = of_shape[stream.shape]
+        self.phase = np.array(
+            [PHASES.index(operation.phase) for operation in stream.operations], dtype=np.int64
+        )[stream.tag]
+        self.purpose = _purposes(simulation)
+
+    def total(self, name: str) -> int:
+        """A field of `Work`, summed over all commands."""
+        return int(self.per_command[name].sum())
+
+    def by_phase(self, name: str) -> list[int]:
+        """A field of `Work`, summed over the commands of each phase, in the order of `PHASES`."""
+        return _sums(self.per_command[name], self.phase, len(PHASES))
+
+    def by_operation(self, name: str) -> list[int]:
+        """A field of `Work`, summed over the commands of each source operation."""
+        return _sums(self.per_command[name], self.tag, len(self.simulation.stream.operations))
+
+    def commands_by_phase(self) -> list[int]:
+        """Number of commands of each phase, in the order of `PHASES`."""
+        return _sums(np.ones_like(self.phase), self.phase, len(PHASES))
+
+    @cached_property
+    def critical_path(self) -> list[Segment]:
+        """The chain of commands that decides how long the run takes."""
+        return critical_path(self.simulation)
+
+    @cached_property
+    def phase_cycles(self) -> list[int]:
+        """Cycles that the critical path spends in commands of each phase; they add up to the run.
+
+        A phase whose work is hidden behind that of others has none: see `active_cycles`.
+        """
+        commands = np.array([s.command for s in self.critical_path], dtype=np.int64)
+        cycles = np.array([s.cycles for s in self.critical_path], dtype=np.int64)
+        return _sums(cycles, self.phase[commands], len(PHASES))
+
+    def active_cycles(self) -> list[int]:
+        """Cycles in which a command of each phase works or transfers; phases may overlap."""
+        s = self.simulation
+        return [_union(s.start[mine], s.complete[mine])
+                for mine in (self.phase == phase for phase in range(len(PHASES)))]  # fmt: skip
+
+    def by_unit(self, name: str) -> dict[str, int]:
+        """A field of `Work`, summed over the commands of each unit."""
+        sums = _sums(self.per_command[name], self.simulation.stream.queue, len(Queue))
+        return dict(zip(UNITS.values(), sums, strict=True))
+
+    @property
+    def tag(self) -> np.ndarray:
+        """Each command's source operation."""
+        return self.simulation.stream.tag
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds executed, of all formats."""
+        return self.total("bf16_macs") + self.total("f32_macs")
+
+    @property
+    def masked_macs(self) -> int:
+        """Multiply-adds that masks saved against dense operations."""
+        return sum(operation.masked_macs for operation in self.simulation.program.operations)
+
+    @cached_property
+    def units(self) -> dict[str, UnitTime]:
+        """The cycles of each unit."""
+        return unit_times(self.simulation)
+
+    def traffic(self, name: str = "dram_moved_bytes") -> dict[str, dict[str, int]]:
+        """DRAM traffic by direction (``read``, ``write``) and purpose, for a field of `Work`."""
+        labels = [*PURPOSES, NO_BUFFER]
+        found = {}
+        for queue, direction in DIRECTIONS.items():
+            mine = self.simulation.of(queue)
+            sums = _sums(self.per_command[name][mine], self.purpose[mine], len(labels))
+            named = dict(zip(labels, sums, strict=True))
+            if not named[NO_BUFFER]:
+                del named[NO_BUFFER]
+            found[direction] = named
+        return found
+
+    def commands(self) -> dict[str, int]:
+        """Number of commands by mnemonic."""
+        found = Counter(c.MNEMONIC for c in self.simulation.stream.commands)
+        return dict(sorted(found.items()))
+
+    def semaphores(self) -> dict[str, int]:
+        """Waits, posts, and commands that had to wait."""
+        s = self.simulation
+        posts = int((s.stream.post >= 0).sum() + (s.stream.extra_post >= 0).sum())
+        return {
+            "waits": int((s.stream.wait >= 0).sum()),
+            "posts": posts,
+            "blocked": int((s.producer >= 0).sum()),
+        }
+
+
+def _sums(values: np.ndarray, keys: np.ndarray, size: int) -> list[int]:
+    """The sum of the values of each key 0 to ``size - 1``, as integers.
+
+    `np.bincount` would add in f64, which is exact to 2**53 only.
+    """
+    sums = np.zeros(size, dtype=np.int64)
+    np.add.at(sums, keys, values)
+    return sums.tolist()
+
+
+def _union(begin: np.ndarray, end: np.ndarray) -> int:
+    """Total length of the union of intervals."""
+    order = np.argsort(begin, kind="stable")
+    begin, end = begin[order], np.maximum.accumulate(end[order])
+    before = np.concatenate(([0], end[:-1])) if len(end) else end
+    return int(np.maximum(end - np.maximum(begin, before), 0).sum())
+
+
+def _purposes(simulation: Simulation) -> np.ndarray:
+    """For each command the position of its DRAM buffer's purpose; of no buffer: the one after."""
+    found = np.full(len(simulation.stream), len(PURPOSES), dtype=np.int64)
+    buffers = sorted(simulation.program.dram, key=lambda buffer: buffer.address)
+    if not buffers:
+        return found
+    first = np.array([buffer.address for buffer in buffers], dtype=np.int64)
+    after = np.array([buffer.address + buffer.bytes for buffer in buffers], dtype=np.int64)
+    purpose = np.array([PURPOSES.index(buffer.purpose) for buffer in buffers], dtype=np.int64)
+    for queue in DMA:
+        mine = simulation.of(queue)
+        addresses = np.array(
+            [getattr(c, "dram", -1) for c in simulation.stream.commands[mine]], dtype=np.int64
+        )
+        at = np.searchsorted(first, addresses, side="right") - 1
+        inside = (at >= 0) & (addresses < after[at])
+        found[mine] = np.where(inside, purpose[at], len(PURPOSES))
+    return found
