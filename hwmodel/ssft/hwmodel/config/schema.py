@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from math import log
 from typing import Literal, Self
 
 from pydantic import PrivateAttr, field_validator, model_validator
 
 from ssft.hwmodel.config.coefficients import Energy
+from ssft.hwmodel.config.curves import Curve, problem
 from ssft.hwmodel.config.fields import (
     Section,
     choice,
@@ -23,7 +22,6 @@ from ssft.hwmodel.errors import MachineError
 
 MEBIBYTE = 2**20
 Engine = Literal["dot_lanes", "systolic_ws", "systolic_os"]
-Curve = tuple[tuple[float, float], ...]
 
 
 class Clock(Section):
@@ -96,23 +94,16 @@ class Efficiency(Section):
     """Fraction of the peak bandwidth that moved bytes get; `stream` caps the curves."""
 
     stream: float = fraction("long contiguous transfers")
-    rows: Curve = curve("B", "runs at ascending addresses, by run length")
+    rows: Curve = curve("B", "runs at irregular ascending addresses, by run length")
     rows_unsorted: Curve = curve("B", "runs in any order, by run length")
-    page: Curve = curve("bursts", "ascending bursts, by bursts touched per open page")
+    strided: Curve = curve("bursts", "runs at a pitch of less than a page, by bursts per page")
+    page: Curve = curve("bursts", "random ascending bursts, by bursts per page")
 
-    @field_validator("rows", "rows_unsorted", "page")
+    @field_validator("rows", "rows_unsorted", "strided", "page")
     @classmethod
     def _is_a_curve(cls, points: Curve) -> Curve:
-        if not points:
-            raise ValueError("a curve needs at least one point")
-        if any(x <= 0 or not 0 < y <= 1 for x, y in points):
-            raise ValueError("a point is [x > 0, efficiency in (0, 1]]")
-        if any(a[0] >= b[0] or a[1] > b[1] for a, b in pairwise(points)):
-            raise ValueError("points must ascend, and efficiency must not fall")
-        # Between points, efficiency is linear in log x. Were it to grow faster than x anywhere, a
-        # longer run would take less time than a shorter one.
-        if any(b[1] - a[1] > a[1] * log(b[0] / a[0]) for a, b in pairwise(points)):
-            raise ValueError("efficiency must not grow faster than x")
+        if (text := problem(points)) is not None:
+            raise ValueError(text)
         return points
 
 

@@ -2,7 +2,6 @@
 
 DRAM is read and written in bursts, so a run of bytes moves in whole bursts. How fast bursts go
 depends on the order of their addresses: `Dram.efficiency` has curves of it, measured with DRAMsim3.
-Between the points of a curve, efficiency is linear in the logarithm of x; beyond, it is constant.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ssft.hwmodel.config.curves import interpolate
+
 if TYPE_CHECKING:
-    from ssft.hwmodel.config.schema import Curve, Dram, Machine
+    from ssft.hwmodel.config.schema import Dram, Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,12 @@ class Transfer:
 
 
 def strided(dram: Dram, rows: int, row_bytes: int, pitch: int) -> Transfer:
-    """`rows` runs of `row_bytes` bytes, `pitch` bytes apart: a 2-D copy."""
+    """`rows` runs of `row_bytes` bytes, `pitch` bytes apart: a 2-D copy.
+
+    With a pitch of less than a page, the pages of all channels are visited in turn. With a greater
+    one, runs are taken to lie on channels as at random, as behind an address hash: without one, a
+    pitch of a power of two leaves most channels idle.
+    """
     if rows > 1 and pitch == row_bytes:
         return strided(dram, 1, rows * row_bytes, rows * row_bytes)
     lines = -(-row_bytes // dram.burst_bytes)
@@ -46,7 +51,7 @@ def strided(dram: Dram, rows: int, row_bytes: int, pitch: int) -> Transfer:
         bursts = min(bursts, -(-span // dram.burst_bytes))
         activates = min(activates, -(-span // dram.page_bytes))
         per_page = min(lines * dram.page_bytes / pitch, dram.page_bytes / dram.burst_bytes)
-        efficiency = max(efficiency, interpolate(dram.efficiency.page, per_page))
+        efficiency = max(efficiency, interpolate(dram.efficiency.strided, per_page))
     return _transfer(dram, rows * row_bytes, bursts, activates, efficiency)
 
 
@@ -96,17 +101,6 @@ def touched(columns: int, count: int, block: int) -> float:
         + log(columns - count + 1)
     )
     return -math.expm1(missed)
-
-
-@lru_cache(maxsize=1 << 16)
-def interpolate(curve: Curve, x: float) -> float:
-    """Efficiency at `x`: linear in log x between the curve's points."""
-    if x <= curve[0][0]:
-        return curve[0][1]
-    for (x0, y0), (x1, y1) in pairwise(curve):
-        if x <= x1:
-            return y0 + (y1 - y0) * math.log(x / x0) / math.log(x1 / x0)
-    return curve[-1][1]
 
 
 def transfer_cycles(machine: Machine, transfer: Transfer) -> int:
