@@ -99,10 +99,8 @@ def _misfit(queue: Queue, position: int, command: Any) -> MachineError:
     """Finds out why `command` has no encoding."""
     layout = LAYOUTS.get(type(command))
     if layout is None:
-        return MachineError(
-            f"queue {queue.name.lower()}, command {position}: {command!r} is not a command"
-        )
-    where = f"{place_name(queue, position)} ({command.MNEMONIC})"
+        return MachineError(f"{place_name(queue, position)}: {command!r} is not a command")
+    where = place_name(queue, position, command)
     for name in ("wait", "post"):
         value = getattr(command, name)
         if value is not None and not (_is_integer(value) and 0 <= value < NO_SEMAPHORE):
@@ -126,9 +124,10 @@ def _is_integer(value: object) -> bool:
     return hasattr(type(value), "__index__")
 
 
-def place_name(queue: Queue, position: int) -> str:
+def place_name(queue: Queue, position: int, command: Command | None = None) -> str:
     """How messages call a command."""
-    return f"queue {queue.name.lower()}, command {position}"
+    mnemonic = f" ({command.MNEMONIC})" if command is not None else ""
+    return f"queue {queue.name.lower()}, command {position}{mnemonic}"
 
 
 def decode_commands(queue: Queue, data: bytes | memoryview) -> list[Command]:
