@@ -8,7 +8,9 @@ latency of DRAM. Functions with array arguments broadcast.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from typing import ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,13 +34,21 @@ FREE = frozenset({"constant", "index"})
 WIDE = frozenset({"f64", "i64"})
 ACCUMULATOR_BYTES = 4
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def memoized(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Remembers results by arguments, all of which must be immutable, as a `Machine` is."""
+    return cast(Callable[Arguments, Result], lru_cache(maxsize=4096)(function))
+
 
 def ceil_divide(a: ArrayLike, b: ArrayLike) -> Integers:
     """The quotient of positive integers, rounded up."""
     return -(-np.asarray(a) // np.asarray(b))
 
 
-@lru_cache(maxsize=64)
+@memoized
 def lane_tiles(machine: Machine) -> tuple[tuple[int, int], ...]:
     """The blocks that fit a lane's accumulators: powers of two, those with most reuse first.
 
@@ -51,7 +61,7 @@ def lane_tiles(machine: Machine) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(fitting, key=lambda t: ((t[0] + t[1]) / (t[0] * t[1]), t)))
 
 
-@lru_cache(maxsize=4096)
+@memoized
 def lane_tile(machine: Machine, batch: int, m: int, n: int) -> tuple[int, int]:
     """The lane tile with the fewest cycles for `batch` results of ``[m, n]``.
 

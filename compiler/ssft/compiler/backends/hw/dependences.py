@@ -96,6 +96,8 @@ class _Dram:
         starts, owners = self._starts, self._owners
         low, high, buffer = region.low, region.high, region.buffer
         first, last = bisect_right(starts, low) - 1, bisect_left(starts, high)
+        if last == first + 1 and owners[first] == buffer:
+            return []
         ends = [*starts[first + 1 : last], high]
         others = [
             (max(low, start), end, owner)
@@ -103,7 +105,8 @@ class _Dram:
             if owner is not None and owner != buffer
         ]
         before, after = owners[first], owners[last - 1]
-        new_starts, new_owners = [low], [buffer]
+        new_starts: list[int] = [low]
+        new_owners: list[int | None] = [buffer]
         if starts[first] < low:
             new_starts.insert(0, starts[first])
             new_owners.insert(0, before)

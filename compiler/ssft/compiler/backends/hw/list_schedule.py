@@ -75,6 +75,7 @@ class _Simulation:
         self._left = [0.0 for _ in _DMA]  # cycles of the running DMA task at full speed
         self._version = [0 for _ in _DMA]
         self._updated = 0.0
+        self._end = 0.0
         self._events: list[tuple[float, int, int, int]] = []
 
     def run(self) -> Schedule:
@@ -82,22 +83,22 @@ class _Simulation:
         for number, missing in enumerate(self._missing):
             if not missing:
                 heappush(self._ready[self._tasks[number].queue], (self._priority[number], number))
-        now = 0.0
-        self._start_all(now)
+        self._start_all(0.0)
         while self._events:
             now = self._events[0][0]
             while self._events and self._events[0][0] <= now:
                 _, kind, number, version = heappop(self._events)
                 if kind == _COMPLETE:
-                    self._complete(number)
+                    self._complete(number, now)
                 else:
                     self._free(number, version, now)
             self._start_all(now)
         if sum(map(len, self._order)) != len(self._tasks):
             raise ValueError("tasks wait for each other in a circle")
-        return Schedule({queue: self._order[queue] for queue in Queue}, now)
+        return Schedule({queue: self._order[queue] for queue in Queue}, self._end)
 
-    def _complete(self, number: int) -> None:
+    def _complete(self, number: int, now: float) -> None:
+        self._end = now
         missing, ready, tasks, priority = self._missing, self._ready, self._tasks, self._priority
         for after in self._successors[number]:
             missing[after] -= 1
@@ -110,7 +111,7 @@ class _Simulation:
         if queue > Queue.DMA_OUT:
             self._running[queue] = None
             assert number is not None
-            self._complete(number)
+            self._complete(number, now)
         elif version == self._version[queue]:
             self._progress(now)
             self._running[queue] = None

@@ -8,13 +8,12 @@ what each choice costs; this module enumerates.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 
-from ssft.compiler.backends.hw.cost import lane_tile, latency_cycles, transfer_cycles
+from ssft.compiler.backends.hw.cost import lane_tile, latency_cycles, memoized, transfer_cycles
 from ssft.compiler.backends.hw.tile_space import Operand, Plan, TileSpace
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa.contraction import GROUP
@@ -74,7 +73,7 @@ class VectorTiling(NamedTuple):
     est_cycles: int
 
 
-@lru_cache(maxsize=4096)
+@memoized
 def search_gemm(
     batch: int,
     m: int,

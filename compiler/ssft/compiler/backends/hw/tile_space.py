@@ -101,7 +101,7 @@ class TileSpace:
         """
         issue = self._machine.command.issue_cycles
         dma, dram_bytes, first = (np.zeros(self._shape) for _ in range(3))
-        spm, compute = np.zeros(self._shape, dtype=np.int64), self.compute
+        spm, compute = np.zeros(self._shape, dtype=np.int64), self.compute.astype(np.float64)
         buffers = {}
         for name, operand in self._operands.items():
             tiles = self._product(self.count, self._dims(name))
