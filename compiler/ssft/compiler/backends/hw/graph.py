@@ -97,7 +97,8 @@ class ContractionDim:
 class ContractionOp:
     """``c += a * b`` over `dims`. Views give each operand's buffer and first element.
 
-    `index` is (the number of the dim, the list) if a dimension of a or b is gathered on chip.
+    `index` is (the number of the dim, the list) if a dimension of a or b is gathered on chip, out
+    of `source` positions.
     `accumulate`: c holds a value to add to.
     `masked_macs`: multiply-adds that the dense operation would have had on top.
     """
@@ -108,6 +109,7 @@ class ContractionOp:
     b: tuple[Buffer, int]
     c: tuple[Buffer, int]
     index: tuple[int, View] | None = None
+    source: int = 0
     accumulate: bool = False
     masked_macs: int = 0
 

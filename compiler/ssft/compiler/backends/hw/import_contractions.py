@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ssft.compiler.analysis.contractions import Contraction
-from ssft.compiler.backends.hw.graph import ContractionDim, ContractionOp, Operand
-from ssft.compiler.backends.hw.import_loops import LoopSpace, loop_space
+from ssft.compiler.backends.hw.graph import ContractionDim, ContractionOp
+from ssft.compiler.backends.hw.import_loops import LoopSpace, loop_space, try_loop_space
 from ssft.compiler.backends.hw.import_state import ImportState
 from ssft.compiler.backends.hw.views import View
 from ssft.dialects._mlir import ir
@@ -21,11 +21,11 @@ def import_contraction(
     maps = [contraction.lhs, contraction.rhs, contraction.out]
     extents = list(contraction.sizes)
     kinds = _kinds(contraction)
-    a, b = _gathered_on_chip(state, lhs, contraction.lhs, kinds), None
+    a = _gathered_on_chip(state, lhs, contraction.lhs, kinds)
     b = _gathered_on_chip(state, rhs, contraction.rhs, kinds)
     if a.index_factors and b.index_factors:
         b = state.materialized(b)
-    # `loop_space` copies gathered values: hide the lists from it.
+    sources = [factor.source for view in (a, b) for factor in view.index_factors]
     space = _space(state, [a, b, result], maps, extents)
     dims, index = _dimensions(space, kinds)
     state.values[op.results[0]] = result
@@ -35,6 +35,7 @@ def import_contraction(
             dims,
             *((o.buffer, o.offset) for o in space.operands),
             index=index,
+            source=sources[0] if index is not None else 0,
             accumulate=accumulate,
             masked_macs=masked_macs,
         )
@@ -86,9 +87,7 @@ def _gathered_on_chip(
 def _space(
     state: ImportState, views: list[View], maps: list[tuple[int, ...]], extents: list[int]
 ) -> LoopSpace:
-    from ssft.compiler.backends.hw.import_loops import _try_loop_space
-
-    space = _try_loop_space(views, maps, extents)
+    space = try_loop_space(views, maps, extents)
     if space is not None:
         return space
     copied = [
@@ -113,8 +112,3 @@ def _dimensions(
         (d, view) for operand in (a, b) for d, view in enumerate(operand.index) if view is not None
     ]
     return dims, found[0] if found else None
-
-
-def accepts(operands: list[Operand]) -> bool:
-    """Whether the tensor unit multiplies operands of these types."""
-    return all(o.buffer.dtype in ("bf16", "f32") for o in operands)

@@ -11,7 +11,6 @@ from ssft.compiler.backends.hw.bodies import (
     constant_number,
     element_type,
     is_constant,
-    uses_register,
 )
 from ssft.compiler.backends.hw.graph import Lookup, LoopNest, Operand
 from ssft.compiler.backends.hw.import_state import ImportState
@@ -70,20 +69,21 @@ def loop_space(
 ) -> LoopSpace:
     """Splits loops as the operands' views need; copies operands whose factors do not nest."""
     views = [state.direct(view) for view in views]
-    space = _try_loop_space(views, maps, extents)
+    space = try_loop_space(views, maps, extents)
     if space is None:
         copied = [
             state.materialized(view) if any(len(dim) > 1 for dim in view.dims) else view
             for view in views
         ]
-        space = _try_loop_space(copied, maps, extents)
+        space = try_loop_space(copied, maps, extents)
     assert space is not None
     return space
 
 
-def _try_loop_space(
+def try_loop_space(
     views: Sequence[View], maps: Sequence[Expressions], extents: Sequence[int]
 ) -> LoopSpace | None:
+    """As `loop_space`, but None where factors do not nest; copies nothing."""
     factorizations: list[list[tuple[int, ...]]] = [[(extent,)] for extent in extents]
     for view, expressions in zip(views, maps, strict=True):
         for dim, loop in zip(view.dims, expressions, strict=True):
@@ -328,15 +328,3 @@ def import_fill(state: ImportState, op: ir.Operation) -> None:
     type_ = ir.RankedTensorType(op.results[0].type)
     dtype = element_type(type_)
     state.values[op.results[0]] = state.splat(constant_number(number), dtype, list(type_.shape))
-
-
-__all__ = [
-    "LoopSpace",
-    "import_fill",
-    "import_generic",
-    "import_update",
-    "loop_extents",
-    "loop_space",
-    "operand_expressions",
-    "uses_register",
-]

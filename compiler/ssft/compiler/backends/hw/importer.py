@@ -196,7 +196,7 @@ class _Origins:
 
 
 def source_line(location: ir.Location) -> str:
-    """The innermost line of the user's code in a location, ``file:line``; empty if there is none."""
+    """The innermost line of the user's code in a location, ``file:line``; empty if none."""
     found = _FRAME.search(str(location))
     return f"{found[1]}:{found[2]}" if found else ""
 

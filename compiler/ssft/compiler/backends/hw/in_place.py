@@ -13,9 +13,9 @@ def in_place_values(step: ir.Operation) -> dict[ir.Value, int]:
     """Results of writes that may be done in an argument's memory, with the argument's number.
 
     A result that updates argument A is followed back through ``tensor.insert_slice`` and
-    ``ssft.scatter`` to A. A write may be done in place if nobody reads the memory's former contents
-    after it. A slice that is inserted into a gathered part of that memory and then scattered back to
-    where it came from is a write of its own, too.
+    ``ssft.scatter`` to A. A write may be done in place if nobody reads the memory's former
+    contents after it. A slice that is inserted into a gathered part of that memory and then
+    scattered back to where it came from is a write of its own, too.
     """
     positions = {op: number for number, op in enumerate(step_ir.operations(step))}
     arguments = {value: n for n, value in enumerate(step_ir.body(step).arguments)}

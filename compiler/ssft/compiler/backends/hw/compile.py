@@ -1,0 +1,225 @@
+"""`compile_program`: from a plan to a scheduled program for a machine."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ssft.compiler.backends.hw import cost
+from ssft.compiler.backends.hw.allocate import Allocation, AllocationError, allocate
+from ssft.compiler.backends.hw.allocate import Lifetime as Interval
+from ssft.compiler.backends.hw.boxes import Walk
+from ssft.compiler.backends.hw.contraction_tiles import ContractionTiles
+from ssft.compiler.backends.hw.dependences import dependences
+from ssft.compiler.backends.hw.dram_layout import place_in_dram
+from ssft.compiler.backends.hw.emitter import Emitter
+from ssft.compiler.backends.hw.graph import (
+    ContractionOp,
+    Graph,
+    LoopNest,
+    Origin,
+    RowLookup,
+    ScatterAdd,
+    Store,
+)
+from ssft.compiler.backends.hw.homes import write_results_home
+from ssft.compiler.backends.hw.import_state import align, constant_or_input
+from ssft.compiler.backends.hw.importer import import_graph
+from ssft.compiler.backends.hw.kernels import Kernel, VectorKernel, form_kernels
+from ssft.compiler.backends.hw.list_schedule import list_schedule
+from ssft.compiler.backends.hw.residency import Lifetime, Residency, choose_residency
+from ssft.compiler.backends.hw.row_tiles import LookupTiles, ScatterAddTiles
+from ssft.compiler.backends.hw.semaphores import synchronize
+from ssft.compiler.backends.hw.tile_search import TilingError
+from ssft.compiler.backends.hw.vector_tiles import VectorTiles
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.plan_schema import StepSignature, read_signature
+from ssft.dialects import new_context
+from ssft.dialects._mlir import ir
+from ssft.hwmodel.config import Machine
+from ssft.hwmodel.isa import Program, SpmSlot
+
+ROW_SHARE = 8
+"""One row of a vector kernel's operands may take this fraction of the scratchpad."""
+
+SHARES = (0.7, 0.5, 0.35, 0.2, 0.1, 0.05)
+"""Fractions of the scratchpad to keep whole buffers in; the first with which all tiles fit."""
+
+Tiles = VectorTiles | ContractionTiles | LookupTiles | ScatterAddTiles
+Precision = Literal["bf16", "f32"]
+
+
+def compile_program(
+    plan: ir.Module | str, machine: Machine, precision: Precision = "bf16"
+) -> Program:
+    """Lowers the step of a plan to commands of `machine` and schedules them.
+
+    `precision` is what the tensor unit rounds operands to before it multiplies.
+
+    Raises:
+        UserError: the plan has operations that the machine cannot run, or does not fit.
+    """
+    module = ir.Module.parse(plan, new_context()) if isinstance(plan, str) else plan
+    signature = read_signature(module)
+    graph = import_graph(module, signature)
+    return lower(graph, signature, machine, precision)
+
+
+def lower(
+    graph: Graph, signature: StepSignature, machine: Machine, precision: Precision
+) -> Program:
+    """Lowers an imported step."""
+    write_results_home(graph)
+    _stores_as_nests(graph)
+    kernels = form_kernels(graph, machine.scratchpad.bytes // ROW_SHARE)
+    results = {id(buffer) for _, buffer in graph.results}
+    layout = _Layout.find(kernels, results, machine, precision)
+    program = Program(machine.name, precision)
+    emitter = Emitter(machine, program)
+    place_in_dram(graph, layout.residency, signature, emitter, layout.loaded)
+    layout.emit(emitter)
+    return _schedule(emitter)
+
+
+def _stores_as_nests(graph: Graph) -> None:
+    """Turns the stores that are left into loop nests that copy."""
+    for position, op in enumerate(graph.ops):
+        if not isinstance(op, Store):
+            continue
+        extents, operands = align([op.source, op.target])
+        assert operands is not None
+        read, written = operands
+        code, inputs, register = constant_or_input(op.source, read)
+        parallel = (False,) * len(extents)
+        graph.ops[position] = LoopNest(
+            op.origin, extents, parallel, inputs, [written], code, [register]
+        )
+
+
+@dataclass(slots=True)
+class _Layout:
+    """Tiles of all kernels, and where their slots and the resident buffers are."""
+
+    kernels: Sequence[Kernel]
+    tiles: list[Tiles]
+    residency: Residency
+    allocation: Allocation
+
+    @classmethod
+    def find(
+        cls, kernels: Sequence[Kernel], results: set[int], machine: Machine, precision: Precision
+    ) -> _Layout:
+        """The layout with the most buffers resident of those that fit."""
+        error: Exception | None = None
+        for share in SHARES:
+            residency = choose_residency(kernels, results, machine, share)
+            try:
+                tiles = [
+                    _tiles(kernel, position, residency, machine, precision)
+                    for position, kernel in enumerate(kernels)
+                ]
+                allocation = _allocate(residency, tiles, machine)
+            except (TilingError, AllocationError) as found:
+                error = found
+                continue
+            return cls(kernels, tiles, residency, allocation)
+        raise _does_not_fit(machine, error)
+
+    @property
+    def loaded(self) -> list[Lifetime]:
+        """Resident buffers that come from DRAM."""
+        return [entry for entry in self.residency.resident if entry.buffer.kind != "value"]
+
+    def emit(self, emitter: Emitter) -> None:
+        """Writes the commands of all kernels."""
+        offsets = iter(self.allocation.offsets)
+        program = emitter.program
+        for entry in self.residency.resident:
+            address = next(offsets)
+            emitter.spm[id(entry.buffer)] = address
+            program.spm.append(
+                SpmSlot(entry.buffer.name, address, entry.buffer.bytes, entry.first, entry.last)
+            )
+        loads: dict[int, list[Lifetime]] = {}
+        for entry in self.loaded:
+            loads.setdefault(entry.first, []).append(entry)
+        for position, tiles in enumerate(self.tiles):
+            addresses = []
+            for slot in tiles.slots():
+                address = next(offsets)
+                addresses.append(address)
+                first = max(position - 1, 0)
+                program.spm.append(
+                    SpmSlot(slot.name, address, slot.total, first, position, slot.buffers)
+                )
+            for entry in loads.get(position, ()):
+                origin = _origin(self.kernels[position])
+                emitter.begin("load", Origin(entry.buffer.name, origin.phase, origin.location))
+                walk = Walk(0, (entry.buffer.elements,), (1,))
+                emitter.load(entry.buffer, walk, emitter.spm[id(entry.buffer)])
+            tiles.emit(emitter, addresses)
+        program.spm_bytes = self.allocation.peak
+        program.spm_lower_bound = self.allocation.lower_bound
+
+
+def _origin(kernel: Kernel) -> Origin:
+    return kernel.nests[0].origin if isinstance(kernel, VectorKernel) else kernel.op.origin
+
+
+def _tiles(
+    kernel: Kernel, position: int, residency: Residency, machine: Machine, precision: Precision
+) -> Tiles:
+    """The tiling of a kernel, within the scratchpad that resident buffers leave."""
+    span = slice(max(position - 1, 0), position + 1)
+    left = machine.scratchpad.bytes - int(residency.occupied[span].max(initial=0))
+    resident = residency.ids
+    tiles: Tiles
+    if isinstance(kernel, VectorKernel):
+        tiles = VectorTiles(kernel, machine, resident, residency.temporary)
+    elif isinstance(kernel.op, ContractionOp):
+        tiles = ContractionTiles(kernel.op, machine, resident, precision)
+    elif isinstance(kernel.op, RowLookup):
+        tiles = LookupTiles(kernel.op, machine, resident)
+    else:
+        assert isinstance(kernel.op, ScatterAdd)
+        tiles = ScatterAddTiles(kernel.op, machine, resident)
+    # The slots of the kernel before are still in use while this one's first tiles are loaded.
+    tiles.choose(left // 2)
+    return tiles
+
+
+def _allocate(residency: Residency, tiles: Sequence[Tiles], machine: Machine) -> Allocation:
+    intervals = [
+        Interval(entry.buffer.bytes, max(entry.first - 1, 0), entry.last)
+        for entry in residency.resident
+    ]
+    intervals += [
+        Interval(slot.total, max(position - 1, 0), position)
+        for position, tile in enumerate(tiles)
+        for slot in tile.slots()
+    ]
+    return allocate(intervals, machine.scratchpad.bytes)
+
+
+def _schedule(emitter: Emitter) -> Program:
+    tasks = emitter.tasks
+    enabled = gc.isenabled()
+    gc.disable()  # tens of thousands of small objects, none of them garbage
+    try:
+        predecessors = dependences(tasks)
+        schedule = list_schedule(tasks, predecessors, cost.latency_cycles(emitter.machine))
+        emitter.program.queues = synchronize(tasks, schedule.order, predecessors)
+    finally:
+        if enabled:
+            gc.enable()
+    return emitter.program
+
+
+def _does_not_fit(machine: Machine, error: Exception | None) -> UserError:
+    return UserError(
+        f"the step does not fit into the scratchpad of '{machine.name}' "
+        f"({machine.scratchpad.bytes} bytes): {error}",
+        notes=["choose a machine with a larger scratchpad, or a smaller batch or sequence"],
+    )

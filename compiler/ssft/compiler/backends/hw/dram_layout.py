@@ -1,0 +1,107 @@
+"""Addresses in DRAM, and what the host has to know about each buffer there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssft.compiler.backends.hw.allocate import AllocationError, allocate
+from ssft.compiler.backends.hw.allocate import Lifetime as Interval
+from ssft.compiler.backends.hw.emitter import Emitter
+from ssft.compiler.backends.hw.graph import Graph
+from ssft.compiler.backends.hw.residency import Lifetime, Residency
+from ssft.compiler.backends.hw.views import Buffer
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.plan_schema import ArgumentInfo, StepSignature
+from ssft.hwmodel.isa import DramBuffer, Purpose
+
+ALIGNMENT = 64
+
+_PURPOSES: dict[str, Purpose] = {
+    "trainable": "weight",
+    "frozen": "weight",
+    "state": "optimizer",
+    "hyper": "optimizer",
+    "step": "optimizer",
+    "seed": "input",
+    "input": "input",
+    "index": "index",
+}
+
+
+def place_in_dram(
+    graph: Graph,
+    residency: Residency,
+    signature: StepSignature,
+    emitter: Emitter,
+    loaded: list[Lifetime],
+) -> None:
+    """Gives arguments, constants, results and values that are not resident their addresses."""
+    used = {id(entry.buffer): entry for entry in residency.lifetimes.values()}
+    resident = residency.ids
+    fixed: list[tuple[Buffer, DramBuffer]] = []
+    numbers = dict((id(buffer), number) for number, buffer in graph.results)
+    spilled: list[Lifetime] = []
+    address = 0
+    for number, buffer in enumerate([*graph.arguments, *graph.buffers]):
+        buffer.number = number
+        entry = used.get(id(buffer))
+        if buffer.kind == "value" and id(buffer) not in numbers:
+            if entry and id(buffer) not in residency.temporary and id(buffer) not in resident:
+                spilled.append(entry)
+            continue
+        if buffer.kind == "constant" and entry is None:
+            continue
+        record = _record(buffer, address, signature.arguments, numbers.get(id(buffer)))
+        fixed.append((buffer, record))
+        emitter.dram[id(buffer)] = address
+        address += -(-buffer.bytes // ALIGNMENT) * ALIGNMENT
+    try:
+        placed = allocate([Interval(e.buffer.bytes, e.first, e.last) for e in spilled], effort=2000)
+    except AllocationError:  # without a capacity there is room
+        raise AssertionError("unlimited memory is full") from None
+    for entry, offset in zip(spilled, placed.offsets, strict=True):
+        buffer = entry.buffer
+        emitter.dram[id(buffer)] = address + offset
+        fixed.append((buffer, _record(buffer, address + offset, (), None)))
+    emitter.program.dram = [record for _, record in fixed]
+    emitter.program.dram_bytes = address + placed.peak
+    if emitter.program.dram_bytes > emitter.machine.dram.bytes:
+        raise _too_large(emitter, fixed)
+
+
+def _record(
+    buffer: Buffer, address: int, arguments: tuple[ArgumentInfo, ...], result: int | None
+) -> DramBuffer:
+    purpose: Purpose = "activation"
+    if buffer.argument is not None:
+        purpose = _PURPOSES[arguments[buffer.argument].role]
+    elif buffer.kind == "constant":
+        purpose = "index" if buffer.dtype == "i64" else "activation"
+    elif result is not None:
+        purpose = "output"
+    data = None if buffer.data is None else np.ascontiguousarray(buffer.data).tobytes()
+    return DramBuffer(
+        buffer.name,
+        address,
+        buffer.bytes,
+        buffer.stored_as,
+        buffer.shape,
+        purpose,
+        buffer.order,
+        buffer.argument,
+        result,
+        data,
+    )
+
+
+def _too_large(emitter: Emitter, fixed: list[tuple[Buffer, DramBuffer]]) -> UserError:
+    machine = emitter.machine
+    sizes: dict[str, int] = {}
+    for _, record in fixed:
+        sizes[record.purpose] = sizes.get(record.purpose, 0) + record.bytes
+    parts = ", ".join(f"{size / 1e9:.2f} GB {name}" for name, size in sizes.items())
+    return UserError(
+        f"the plan needs {emitter.program.dram_bytes / 1e9:.2f} GB, the DRAM of '{machine.name}' "
+        f"has {machine.dram.bytes / 1e9:.2f} GB",
+        notes=[f"it needs {parts}", "a smaller batch, or --set dram.bytes=… for a larger memory"],
+    )

@@ -1,0 +1,77 @@
+"""Lets loop nests write results straight to where they belong in DRAM.
+
+A `Store` that moves a value which nobody else reads is dropped, and the nest that computes the
+value writes to the store's target itself, tile by tile.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ssft.compiler.backends.hw.graph import Graph, LoopNest, Operand, Store
+from ssft.compiler.backends.hw.import_state import align
+from ssft.compiler.backends.hw.uses import buffers_read, buffers_written
+from ssft.compiler.backends.hw.views import View
+
+
+def write_results_home(graph: Graph) -> None:
+    """Drops stores whose source a single parallel nest can write to their target itself."""
+    readers: dict[int, list[int]] = defaultdict(list)
+    writers: dict[int, list[int]] = defaultdict(list)
+    for position, op in enumerate(graph.ops):
+        for buffer in buffers_read(op):
+            readers[id(buffer)].append(position)
+        for buffer in buffers_written(op):
+            writers[id(buffer)].append(position)
+    dropped: set[int] = set()
+    for position, op in enumerate(graph.ops):
+        if not isinstance(op, Store) or op.source.buffer.kind != "value":
+            continue
+        source = op.source.buffer
+        made, read = writers[id(source)], readers[id(source)]
+        if len(made) != 1 or read != [position] or op.source.elements != source.elements:
+            continue
+        nest = graph.ops[made[0]]
+        target = id(op.target.buffer)
+        between = [p for p in readers[target] + writers[target] if made[0] < p < position]
+        if isinstance(nest, LoopNest) and not between and _redirect(nest, op):
+            dropped.add(position)
+    graph.ops = [op for position, op in enumerate(graph.ops) if position not in dropped]
+
+
+def _redirect(nest: LoopNest, store: Store) -> bool:
+    """Makes the output of `nest` that is the store's source walk through the store's target."""
+    if any(nest.reduction):
+        return False
+    (number,) = (i for i, out in enumerate(nest.outputs) if out.buffer is store.source.buffer)
+    output = nest.outputs[number]
+    moved = _walk(nest.extents, output, store.source, store.target)
+    if moved is None:
+        return False
+    nest.outputs[number] = moved
+    return True
+
+
+def _walk(extents: tuple[int, ...], output: Operand, source: View, target: View) -> Operand | None:
+    """`output`, which walks through the source's buffer, as a walk through the target."""
+    loops, operands = align([source, target])
+    if operands is None or output.offset != source.offset:
+        return None
+    read, written = operands
+    strides: list[int] = []
+    index: list[View | None] = []
+    for extent, stride in zip(extents, output.strides, strict=True):
+        for loop, size in enumerate(loops):
+            start = read.strides[loop]
+            if start == stride and size == extent:
+                strides.append(written.strides[loop])
+                index.append(written.index[loop])
+                break
+            within = start <= stride and stride * extent <= start * size and stride % start == 0
+            if within and written.index[loop] is None:
+                strides.append(stride // start * written.strides[loop])
+                index.append(None)
+                break
+        else:
+            return None
+    return Operand(target.buffer, written.offset, tuple(strides), tuple(index))

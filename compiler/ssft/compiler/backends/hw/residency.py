@@ -1,0 +1,164 @@
+"""Which buffers stay in the scratchpad from their first use to their last.
+
+Everything else lives in DRAM and passes through the scratchpad tile by tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ssft.compiler.backends.hw.graph import ContractionOp, GraphOp, LoopNest, RowLookup, ScatterAdd
+from ssft.compiler.backends.hw.kernels import Kernel, VectorKernel, kernel_buffers
+from ssft.compiler.backends.hw.views import Buffer
+from ssft.compiler.diagnostics import UserError
+from ssft.hwmodel.config import Machine
+
+
+@dataclass(slots=True)
+class Lifetime:
+    """The kernels that use a buffer, by their position."""
+
+    buffer: Buffer
+    first: int
+    last: int
+    accesses: int = 0
+    readers: set[int] = field(default_factory=set)
+    writers: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Residency:
+    """`resident`: lifetimes of what stays in the scratchpad; `temporary`: ids of what never leaves
+    a kernel; `occupied`: bytes resident while each kernel runs."""
+
+    resident: list[Lifetime]
+    temporary: set[int]
+    occupied: np.ndarray
+    lifetimes: dict[int, Lifetime]
+
+    @property
+    def ids(self) -> set[int]:
+        """Ids of resident buffers."""
+        return {id(lifetime.buffer) for lifetime in self.resident}
+
+
+def find_lifetimes(kernels: Sequence[Kernel]) -> dict[int, Lifetime]:
+    """The lifetime of each buffer, by id."""
+    found: dict[int, Lifetime] = {}
+    for position, kernel in enumerate(kernels):
+        read, written = kernel_buffers(kernel)
+        for buffers, reading in ((read, True), (written, False)):
+            for buffer in buffers:
+                if buffer.splat is not None:
+                    continue
+                entry = found.setdefault(id(buffer), Lifetime(buffer, position, position))
+                entry.last = position
+                entry.accesses += 1
+                (entry.readers if reading else entry.writers).add(position)
+    return found
+
+
+def choose_residency(
+    kernels: Sequence[Kernel], results: set[int], machine: Machine, share: float
+) -> Residency:
+    """Keeps what saves the most traffic per byte, in at most `share` of the scratchpad.
+
+    `results` are ids of buffers that belong to the host. Lists that commands look up must stay
+    in the scratchpad; raises `UserError` if they do not fit.
+    """
+    lifetimes = find_lifetimes(kernels)
+    temporary = {key for key, entry in lifetimes.items() if _is_temporary(entry, kernels, results)}
+    required = _required(kernels)
+    candidates = [
+        entry
+        for key, entry in lifetimes.items()
+        if key not in temporary and key not in results and _may_stay(entry, kernels, required)
+    ]
+    budget = int(machine.scratchpad.bytes * share)
+    occupied = np.zeros(len(kernels), dtype=np.int64)
+    resident: list[Lifetime] = []
+    order = sorted(
+        candidates,
+        key=lambda e: (
+            id(e.buffer) not in required,
+            -e.accesses / (e.last - e.first + 1),
+            e.buffer.bytes,
+        ),
+    )
+    for entry in order:
+        size = -(-entry.buffer.bytes // 64) * 64
+        span = slice(max(entry.first - 1, 0), entry.last + 1)
+        if occupied[span].max(initial=0) + size > budget:
+            if id(entry.buffer) in required:
+                raise _too_large(entry.buffer, machine)
+            continue
+        occupied[span] += size
+        resident.append(entry)
+    return Residency(resident, temporary, occupied, lifetimes)
+
+
+def _is_temporary(entry: Lifetime, kernels: Sequence[Kernel], results: set[int]) -> bool:
+    kernel = kernels[entry.first]
+    return (
+        entry.first == entry.last
+        and entry.buffer.kind == "value"
+        and isinstance(kernel, VectorKernel)
+        and bool(entry.writers)
+        and id(entry.buffer) not in results
+        and id(entry.buffer) not in kernel.summed
+    )
+
+
+def _may_stay(entry: Lifetime, kernels: Sequence[Kernel], required: set[int]) -> bool:
+    """Whether it is of use to keep a buffer: what is read once as a whole is better streamed."""
+    buffer = entry.buffer
+    if id(buffer) in required:
+        return True
+    if buffer.kind == "value":
+        return bool(entry.readers)
+    readers = [
+        position
+        for position in entry.readers
+        if not _only_looks_up(kernels[position], buffer) and not _updates(kernels[position])
+    ]
+    return len(readers) > 1
+
+
+def _only_looks_up(kernel: Kernel, buffer: Buffer) -> bool:
+    return (
+        not isinstance(kernel, VectorKernel)
+        and isinstance(kernel.op, RowLookup)
+        and kernel.op.table is buffer
+    )
+
+
+def _updates(kernel: Kernel) -> bool:
+    return isinstance(kernel, VectorKernel) and kernel.nests[0].optimizer is not None
+
+
+def _required(kernels: Sequence[Kernel]) -> set[int]:
+    """Ids of buffers that commands address by position: index lists and looked-up values."""
+    found: set[int] = set()
+    for kernel in kernels:
+        ops: list[GraphOp] = list(kernel.nests) if isinstance(kernel, VectorKernel) else [kernel.op]
+        for op in ops:
+            if isinstance(op, LoopNest):
+                for operand in [*op.inputs, *op.outputs]:
+                    found |= {id(view.buffer) for view in operand.index if view is not None}
+                found |= {id(lookup.buffer) for lookup in op.lookups}
+            elif isinstance(op, ContractionOp) and op.index is not None:
+                found.add(id(op.index[1].buffer))
+            elif isinstance(op, RowLookup | ScatterAdd):
+                found.add(id(op.index.buffer))
+    return found
+
+
+def _too_large(buffer: Buffer, machine: Machine) -> UserError:
+    return UserError(
+        f"'{buffer.name}' of {buffer.bytes} bytes is looked up element by element and does not fit "
+        f"into the scratchpad of '{machine.name}' ({machine.scratchpad.bytes} bytes)",
+        notes=["choose a machine with a larger scratchpad, or a smaller batch"],
+    )
