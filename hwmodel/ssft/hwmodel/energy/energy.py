@@ -30,7 +30,7 @@ class Energy:
 
     def by_phase(self) -> dict[str, float]:
         """Energy in J of each phase; leakage and standby go by the phase's cycles."""
-        columns = zip(*(term.joules_by_phase for term in self.terms), strict=True)
+        columns = zip(*(term.parts for term in self.terms), strict=True)
         return dict(zip(PHASES, map(math.fsum, columns), strict=True))
 
     def sensitivity(self) -> dict[str, float]:
@@ -47,4 +47,10 @@ def energy(counters: Counters) -> Energy:
     simulation = counters.simulation
     machine = simulation.machine
     seconds = tuple(machine.seconds(cycles) for cycles in counters.phase_cycles)
-    return Energy((*event_terms(machine, counters), *time_terms(machine, seconds)))
+    return Energy((*event_terms(machine, counters.by_phase), *time_terms(machine, seconds)))
+
+
+def joules_by_operation(counters: Counters) -> list[float]:
+    """Energy in J of what the commands of each source operation do; without leakage and standby."""
+    terms = list(event_terms(counters.simulation.machine, counters.by_operation))
+    return [math.fsum(parts) for parts in zip(*(term.parts for term in terms), strict=True)]

@@ -7,18 +7,19 @@ are gated: they cost no arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ssft.hwmodel.config import Machine
-from ssft.hwmodel.timing.counters import Counters
 
 BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One coefficient's part: `quantity` (by phase) times `coefficient` (J per `unit`, or W).
+    """One coefficient's part: `quantity` times `coefficient` (J per `unit`, or W).
+
+    `quantity` has an entry for each phase, or whatever else the term is split by.
 
     `key` is the machine's constant. `coefficient` may hold further factors of the machine, such as
     the growth of scratchpad energy with capacity; it is 0 whenever the constant is.
@@ -36,18 +37,18 @@ class Term:
         return self.coefficient * sum(self.quantity)
 
     @property
-    def joules_by_phase(self) -> list[float]:
+    def parts(self) -> list[float]:
         """Energy of the term in J, by phase."""
         return [self.coefficient * quantity for quantity in self.quantity]
 
 
-def event_terms(machine: Machine, counters: Counters) -> Iterator[Term]:
-    """Terms of things that happen."""
+def event_terms(machine: Machine, count: Callable[[str], list[int]]) -> Iterator[Term]:
+    """Terms of things that happen; `count` gives a counter by phase, or by something else."""
     mac, dram, vector = machine.energy.mac, machine.energy.dram, machine.energy.vector
-    bf16, f32 = counters.by_phase("bf16_macs"), counters.by_phase("f32_macs")
+    bf16, f32 = count("bf16_macs"), count("f32_macs")
     macs = _sum(bf16, f32)
-    read, written = counters.by_phase("spm_read_bytes"), counters.by_phase("spm_written_bytes")
-    bits = [BITS * count for count in counters.by_phase("dram_moved_bytes")]
+    read, written = count("spm_read_bytes"), count("spm_written_bytes")
+    bits = [BITS * moved for moved in count("dram_moved_bytes")]
     multiplier = machine.tensor.multiplier
     rows = (
         ("mac", f"mac.{multiplier}", "MAC", machine.mac_energy("bf16"), bf16),
@@ -58,15 +59,12 @@ def event_terms(machine: Machine, counters: Counters) -> Iterator[Term]:
         ("scratchpad", "scratchpad.read", "B", machine.scratchpad_read_energy, read),
         ("scratchpad", "scratchpad.write", "B", machine.scratchpad_write_energy, written),
         ("noc", "noc.wire", "B", machine.noc_energy, _sum(read, written)),
-        ("dram", "dram.activate", "activate", dram.activate, counters.by_phase("dram_activates")),
+        ("dram", "dram.activate", "activate", dram.activate, count("dram_activates")),
         ("dram", "dram.core", "bit", dram.core, bits),
         ("dram", "dram.io", "bit", dram.io, bits),
-        ("vector", "vector.operation", "op", vector.operation,
-         counters.by_phase("vector_operations")),
-        ("vector", "vector.special", "op", vector.special,
-         counters.by_phase("special_operations")),
-        ("command", "command.issue", "command", machine.energy.command.issue,
-         counters.commands_by_phase()),
+        ("vector", "vector.operation", "op", vector.operation, count("vector_operations")),
+        ("vector", "vector.special", "op", vector.special, count("special_operations")),
+        ("command", "command.issue", "command", machine.energy.command.issue, count("commands")),
     )  # fmt: skip
     for component, key, unit, coefficient, quantity in rows:
         yield Term(component, f"energy.{key}", unit, coefficient, tuple(quantity))

@@ -70,7 +70,7 @@ def unit_times(simulation: Simulation) -> dict[str, UnitTime]:
 class Counters:
     """Counts of a simulated run, by command, operation, phase and in total.
 
-    `per_command` maps each field of `Work` to an int64 array in stream order.
+    `per_command` maps each field of `Work`, and ``commands``, to an int64 array in stream order.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -82,6 +82,7 @@ class Counters:
         for name in FIELDS:
             of_shape = np.array([getattr(work, name) for work in works], dtype=np.int64)
             self.per_command[name] = of_shape[stream.shape]
+        self.per_command["commands"] = np.ones(len(stream), dtype=np.int64)
         self.phase = np.array(
             [PHASES.index(operation.phase) for operation in stream.operations], dtype=np.int64
         )[stream.tag]
@@ -93,15 +94,11 @@ class Counters:
 
     def by_phase(self, name: str) -> list[int]:
         """A field of `Work`, summed over the commands of each phase, in the order of `PHASES`."""
-        return _sums(self.per_command[name], self.phase, len(PHASES))
+        return sums_by(self.per_command[name], self.phase, len(PHASES))
 
     def by_operation(self, name: str) -> list[int]:
         """A field of `Work`, summed over the commands of each source operation."""
-        return _sums(self.per_command[name], self.tag, len(self.simulation.stream.operations))
-
-    def commands_by_phase(self) -> list[int]:
-        """Number of commands of each phase, in the order of `PHASES`."""
-        return _sums(np.ones_like(self.phase), self.phase, len(PHASES))
+        return sums_by(self.per_command[name], self.tag, len(self.simulation.stream.operations))
 
     @cached_property
     def critical_path(self) -> list[Segment]:
@@ -116,17 +113,17 @@ class Counters:
         """
         commands = np.array([s.command for s in self.critical_path], dtype=np.int64)
         cycles = np.array([s.cycles for s in self.critical_path], dtype=np.int64)
-        return _sums(cycles, self.phase[commands], len(PHASES))
+        return sums_by(cycles, self.phase[commands], len(PHASES))
 
     def active_cycles(self) -> list[int]:
         """Cycles in which a command of each phase works or transfers; phases may overlap."""
         s = self.simulation
-        return [_union(s.start[mine], s.complete[mine])
+        return [interval_cycles(s.start[mine], s.complete[mine])
                 for mine in (self.phase == phase for phase in range(len(PHASES)))]  # fmt: skip
 
     def by_unit(self, name: str) -> dict[str, int]:
         """A field of `Work`, summed over the commands of each unit."""
-        sums = _sums(self.per_command[name], self.simulation.stream.queue, len(Queue))
+        sums = sums_by(self.per_command[name], self.simulation.stream.queue, len(Queue))
         return dict(zip(UNITS.values(), sums, strict=True))
 
     @property
@@ -155,7 +152,7 @@ class Counters:
         found = {}
         for queue, direction in DIRECTIONS.items():
             mine = self.simulation.of(queue)
-            sums = _sums(self.per_command[name][mine], self.purpose[mine], len(labels))
+            sums = sums_by(self.per_command[name][mine], self.purpose[mine], len(labels))
             named = dict(zip(labels, sums, strict=True))
             if not named[NO_BUFFER]:
                 del named[NO_BUFFER]
@@ -178,7 +175,7 @@ class Counters:
         }
 
 
-def _sums(values: np.ndarray, keys: np.ndarray, size: int) -> list[int]:
+def sums_by(values: np.ndarray, keys: np.ndarray, size: int) -> list[int]:
     """The sum of the values of each key 0 to ``size - 1``, as integers.
 
     `np.bincount` would add in f64, which is exact to 2**53 only.
@@ -188,7 +185,7 @@ def _sums(values: np.ndarray, keys: np.ndarray, size: int) -> list[int]:
     return sums.tolist()
 
 
-def _union(begin: np.ndarray, end: np.ndarray) -> int:
+def interval_cycles(begin: np.ndarray, end: np.ndarray) -> int:
     """Total length of the union of intervals."""
     order = np.argsort(begin, kind="stable")
     begin, end = begin[order], np.maximum.accumulate(end[order])
@@ -213,4 +210,10 @@ def _purposes(simulation: Simulation) -> np.ndarray:
         at = np.searchsorted(first, addresses, side="right") - 1
         inside = (at >= 0) & (addresses < after[at])
         found[mine] = np.where(inside, purpose[at], len(PURPOSES))
+        # Buffers may overlap, where one's memory is used again by others: the nearest before the
+        # address need not be the one that holds it.
+        for i in np.flatnonzero(~inside & (addresses >= 0)).tolist():
+            holders = np.flatnonzero((first <= addresses[i]) & (addresses[i] < after))
+            if len(holders):
+                found[mine.start + i] = purpose[holders[-1]]
     return found

@@ -1,0 +1,119 @@
+"""The report of a simulated step: a dict that JSON can hold; tables and pages are views of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ssft.hwmodel.config import Machine
+from ssft.hwmodel.energy import energy
+from ssft.hwmodel.report.limits import DENOMINATORS, limits
+from ssft.hwmodel.report.occupancy import (
+    peak_dram_bytes,
+    peak_scratchpad_bytes,
+    scratchpad_occupancy,
+)
+from ssft.hwmodel.report.operations import operation_rows
+from ssft.hwmodel.report.sections import (
+    closed_form_section,
+    critical_path_section,
+    energy_section,
+    phases_section,
+    roofline_section,
+    utilisation_section,
+    waits_section,
+)
+from ssft.hwmodel.timing.counters import Counters
+from ssft.hwmodel.timing.events import Simulation
+
+REPORT_VERSION = 1
+
+
+def report(
+    simulation: Simulation, *, tokens: int | None = None, updated_parameters: int | None = None
+) -> dict[str, Any]:
+    """Everything that is known about a run. Units are in the names: cycles, bytes, joules, ...
+
+    `tokens` of the step and `updated_parameters` are denominators of energy; without the latter it
+    is what the row-update unit updated.
+    """
+    s = simulation
+    counters = Counters(s)
+    joules = energy(counters)
+    seconds, total = s.seconds, joules.joules
+    rows = operation_rows(counters)
+    updated = updated_parameters or counters.total("elements_updated")
+    return {
+        "report_version": REPORT_VERSION,
+        "machine": machine_identity(s.machine),
+        "program": _program(s),
+        "cycles": s.cycles,
+        "seconds": seconds,
+        "energy_joules": total,
+        "average_watts": total / seconds if seconds else 0.0,
+        "phases": phases_section(counters, joules),
+        "macs": {
+            "executed": counters.macs,
+            "masked": counters.masked_macs,
+            "padded": counters.total("padded_macs"),
+            "skipped": counters.total("skipped_macs"),
+        },
+        "dram_bytes": counters.traffic("dram_useful_bytes"),
+        "dram_moved_bytes": counters.traffic("dram_moved_bytes"),
+        "dram_bursts": counters.total("dram_bursts"),
+        "dram_activates": counters.total("dram_activates"),
+        "spm_bytes": {
+            "read": counters.by_unit("spm_read_bytes"),
+            "written": counters.by_unit("spm_written_bytes"),
+        },
+        "row_buffer_bytes": counters.total("row_buffer_bytes"),
+        "units": {unit: asdict(time) for unit, time in counters.units.items()},
+        "waits": waits_section(s),
+        "peak_spm_bytes": peak_scratchpad_bytes(s),
+        "peak_live_spm_bytes": max((level for _, level in scratchpad_occupancy(s)), default=0),
+        "peak_dram_bytes": peak_dram_bytes(s),
+        "commands": counters.commands(),
+        "semaphores": counters.semaphores(),
+        "list_entries": counters.total("list_entries"),
+        "rows_updated": counters.total("rows_updated"),
+        "elements_updated": counters.total("elements_updated"),
+        "energy": energy_section(joules, tokens, updated),
+        "utilisation": utilisation_section(counters),
+        "closed_form": closed_form_section(counters),
+        "critical_path": critical_path_section(counters),
+        "roofline": roofline_section(s.machine, rows),
+        "ops": rows,
+        "denominators": DENOMINATORS,
+        "limits": limits(s.machine, s.program),
+    }
+
+
+def machine_identity(machine: Machine) -> dict[str, Any]:
+    """Which machine it is: name, peaks, what was overridden, and a hash of all constants."""
+    constants = {key: constant.value for key, constant in machine.constants.items()}
+    text = json.dumps(constants, sort_keys=True)
+    return {
+        "name": machine.name,
+        "description": machine.description,
+        "frequency": machine.clock.frequency,
+        "peak_flops": machine.peak_flops,
+        "dram_bandwidth": machine.dram.bandwidth,
+        "overrides": {
+            key: constant.value
+            for key, constant in machine.constants.items()
+            if constant.label == "SET"
+        },
+        "constants_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def _program(s: Simulation) -> dict[str, Any]:
+    return {
+        "scheduled_for": s.program.machine,
+        "precision": s.program.precision,
+        "commands": len(s.stream),
+        "operations": len(s.program.operations),
+        "spm_lower_bound": s.program.spm_lower_bound,
+    }
