@@ -3,6 +3,9 @@
 They rank choices and give list scheduling its durations. Results are in cycles of the machine's
 clock, without the cycles that the command processor takes to issue a command and without the
 latency of DRAM. Functions with array arguments broadcast.
+
+The forms are those of the machine model (`ssft.hwmodel.timing`), which the compiler must not
+import, because a real machine would have none; tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssft.hwmodel.config import Machine
-from ssft.hwmodel.isa import MicroOp, MicroProgram
+from ssft.hwmodel.isa import MicroProgram, Nest
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,6 +36,9 @@ DIVIDE = frozenset({"divf", "remf", "sqrt", "rsqrt", "divsi", "divui", "remsi", 
 FREE = frozenset({"constant", "index"})
 WIDE = frozenset({"f64", "i64"})
 ACCUMULATOR_BYTES = 4
+LANE_SLACK = 1 / 16
+TOP_K_PASSES = 5
+"""A radix selection of 32-bit values, 8 bits a pass, and a pass that writes positions."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -63,11 +69,18 @@ def lane_tiles(machine: Machine) -> tuple[tuple[int, int], ...]:
 
 @memoized
 def lane_tile(machine: Machine, batch: int, m: int, n: int) -> tuple[int, int]:
-    """The lane tile with the fewest cycles for `batch` results of ``[m, n]``.
+    """The lane tile for `batch` results of ``[m, n]``.
 
-    Of equal ones that which reads operands least often.
+    Of those that take at most `LANE_SLACK` more cycles than the fastest, it is the one that reads
+    operands least often: reading the scratchpad costs as much energy as multiplying.
     """
     return lane_tiles(machine)[int(_lane_work(machine, batch, m, n)[1])]
+
+
+def lane_reads(machine: Machine, batch: ArrayLike, m: ArrayLike, n: ArrayLike) -> Floats:
+    """Vectors that a lane reads per result with the chosen lane tile: at most 2."""
+    reads = np.array([(rows + columns) / (rows * columns) for rows, columns in lane_tiles(machine)])
+    return reads[_lane_work(machine, batch, m, n)[1]]
 
 
 def gemm_cycles(
@@ -94,9 +107,10 @@ def gemm_cycles(
     rows, columns = tensor.rows or 1, tensor.columns or 1
     if tensor.engine == "systolic_ws":
         tiles = batch * ceil_divide(k, rows) * ceil_divide(n, columns)
-        return rows + (tiles - 1) * np.maximum(m, columns) + m + rows + columns - 2
-    tiles = batch * ceil_divide(m, rows) * ceil_divide(n, columns)
-    return tiles * np.maximum(k, rows) + rows + columns - 2
+        interval = np.maximum(m, max(rows, columns))
+        return rows + (tiles - 1) * interval + m + rows + columns - 2
+    folds = batch * ceil_divide(m, rows) * ceil_divide(n, columns)
+    return (folds - 1) * np.maximum(k, rows) + k + 2 * rows + columns - 3
 
 
 def _lane_work(
@@ -106,59 +120,84 @@ def _lane_work(
     n: ArrayLike,
     blocks: tuple[tuple[int, int], ...] | None = None,
 ) -> tuple[Integers, Integers]:
-    """Cycles per step of `macs_per_lane` products with the best lane tile, and its number."""
+    """Cycles per step of `macs_per_lane` products with the chosen lane tile, and its number."""
     tensor = machine.tensor
     rows, columns = np.array(blocks or lane_tiles(machine), dtype=np.int64).T
     batch, m, n = (np.asarray(extent, dtype=np.int64)[..., None] for extent in (batch, m, n))
     tiles = batch * ceil_divide(m, rows) * ceil_divide(n, columns)
     work = ceil_divide(tiles, tensor.pes * tensor.lanes_per_pe) * rows * columns
-    return work.min(axis=-1), work.argmin(axis=-1)
+    # They are in ascending order of reads: the first that is fast enough is the one.
+    chosen = (work <= work.min(axis=-1, keepdims=True) * (1 + LANE_SLACK)).argmax(axis=-1)
+    return np.take_along_axis(work, chosen[..., None], axis=-1)[..., 0], chosen
 
 
 def interpolate(curve: tuple[tuple[float, float], ...], x: ArrayLike) -> Floats:
-    """A machine's efficiency curve at `x`: linear in the logarithm, constant beyond its ends."""
+    """A machine's efficiency curve at `x`; ``x / efficiency`` is linear between its points."""
     points = np.array(curve, dtype=np.float64)
-    return np.interp(np.log(x), np.log(points[:, 0]), points[:, 1])
+    x = np.clip(np.asarray(x, dtype=np.float64), points[0, 0], points[-1, 0])
+    return x / np.interp(x, points[:, 0], points[:, 0] / points[:, 1])
 
 
 def transfer_cycles(
-    machine: Machine, run_bytes: ArrayLike, useful_bytes: ArrayLike, *, ascending: bool = True
+    machine: Machine, run_bytes: ArrayLike, useful_bytes: ArrayLike, pitch: ArrayLike = np.inf
 ) -> Floats:
     """Cycles to move `useful_bytes` in runs of `run_bytes`, alone and not rounded.
 
-    Runs are rounded up to whole bursts. `ascending` says whether their addresses are.
+    Runs are `pitch` bytes apart; infinity stands for far away. Runs are rounded up to whole bursts,
+    which neighbours share where the pitch is small.
     """
     dram = machine.dram
-    run = np.asarray(run_bytes, dtype=np.float64)
-    moved = np.ceil(run / dram.burst_bytes) * dram.burst_bytes
-    curve = dram.efficiency.rows if ascending else dram.efficiency.rows_unsorted
-    rate = dram.bandwidth / machine.clock.frequency * interpolate(curve, moved)
-    return np.asarray(useful_bytes) / run * moved / rate
+    run, gap = np.asarray(run_bytes, dtype=np.float64), np.asarray(pitch, dtype=np.float64)
+    bursts = np.ceil(run / dram.burst_bytes)
+    efficiency = interpolate(dram.efficiency.rows, bursts * dram.burst_bytes)
+    in_page = np.minimum(bursts / gap, 1 / dram.burst_bytes) * dram.page_bytes
+    dense = np.maximum(efficiency, interpolate(dram.efficiency.strided, in_page))
+    together = (run < gap) & (gap < dram.page_bytes)
+    efficiency = np.minimum(np.where(together, dense, efficiency), dram.efficiency.stream)
+    moved = bursts * dram.burst_bytes
+    moved = np.where(together, np.minimum(moved, gap), moved)
+    return np.asarray(useful_bytes) / run * moved / (_bytes_per_cycle(machine) * efficiency)
 
 
-def rows_cycles(
-    machine: Machine, rows: int, row_bytes: int, pitch: int, *, ascending: bool = True
-) -> int:
-    """Cycles of `Load2D`, `Store2D` (of all of it), `GatherRows` and `ScatterRows`.
-
-    Rows without gaps are one run. Zero bytes take no cycles.
-    """
+def rows_cycles(machine: Machine, rows: int, row_bytes: int, pitch: int) -> int:
+    """Cycles of `Load2D` and `Store2D`. Rows without gaps are one run; no bytes, no cycles."""
     if rows <= 0 or row_bytes <= 0:
         return 0
-    run = rows * row_bytes if rows == 1 or pitch == row_bytes else row_bytes
-    return math.ceil(transfer_cycles(machine, run, rows * row_bytes, ascending=ascending))
+    size = rows * row_bytes
+    if rows == 1 or pitch == row_bytes:
+        return math.ceil(transfer_cycles(machine, size, size))
+    return math.ceil(transfer_cycles(machine, row_bytes, size, pitch))
+
+
+def gather_cycles(machine: Machine, count: int, row_bytes: int, *, ascending: bool = True) -> int:
+    """Cycles of `GatherRows` and `ScatterRows`; `ascending` says whether the list is."""
+    if count <= 0 or row_bytes <= 0:
+        return 0
+    dram = machine.dram
+    moved = -(-row_bytes // dram.burst_bytes) * dram.burst_bytes
+    curve = dram.efficiency.rows if ascending else dram.efficiency.rows_unsorted
+    efficiency = min(float(interpolate(curve, moved)), dram.efficiency.stream)
+    return math.ceil(count * moved / (_bytes_per_cycle(machine) * efficiency))
 
 
 def columns_cycles(machine: Machine, rows: int, count: int, element_bytes: int, pitch: int) -> int:
-    """Cycles of `GatherColumns` and `ScatterColumns`, for columns that are spread evenly."""
+    """Cycles of `GatherColumns` and `ScatterColumns`, for columns chosen at random."""
     if rows <= 0 or count <= 0:
         return 0
     dram = machine.dram
-    bursts = min(count * -(-element_bytes // dram.burst_bytes), -(-pitch // dram.burst_bytes))
-    in_page = max(1.0, bursts * min(1.0, dram.page_bytes / pitch))
-    rate = dram.bandwidth / machine.clock.frequency
-    efficiency = float(interpolate(dram.efficiency.page, in_page))
-    return math.ceil(rows * bursts * dram.burst_bytes / (rate * efficiency))
+    columns = max(pitch // element_bytes, count)
+    # The part of the bursts that holds a chosen column.
+    missed = max(0.0, 1 - count / columns) ** max(1, dram.burst_bytes // element_bytes)
+    bursts = math.ceil(-(-rows * pitch // dram.burst_bytes) * (1 - missed))
+    bursts = max(bursts, -(-rows * count * element_bytes // dram.burst_bytes))
+    in_page = max(1.0, dram.page_bytes / dram.burst_bytes * (1 - missed))
+    efficiency = min(float(interpolate(dram.efficiency.page, in_page)), dram.efficiency.stream)
+    return math.ceil(bursts * dram.burst_bytes / (_bytes_per_cycle(machine) * efficiency))
+
+
+def _bytes_per_cycle(machine: Machine) -> float:
+    """Peak of the DRAM."""
+    return machine.dram.bandwidth / machine.clock.frequency
 
 
 def latency_cycles(machine: Machine) -> int:
@@ -171,22 +210,27 @@ def vector_cycles(machine: Machine, program: MicroProgram) -> int:
     vector = machine.vector
     total = vector.startup_cycles
     for nest in program.nests:
-        slots = sum(_slots(machine, operation) for operation in nest.code)
         steps = -(-math.prod(nest.extents) // vector.lanes)
-        total += steps * max(1, -(-slots // vector.alus_per_lane))
+        total += steps * max(1, -(-_slots(machine, program, nest) // vector.alus_per_lane))
     return total
 
 
-def _slots(machine: Machine, operation: MicroOp) -> int:
-    if operation.name in FREE:
-        return 0
-    vector = machine.vector
-    cost = 1
-    if operation.name in SPECIAL:
-        cost = vector.special_cost
-    elif operation.name in DIVIDE:
-        cost = vector.divide_cost
-    return cost * vector.wide_cost if operation.dtype in WIDE else cost
+def _slots(machine: Machine, program: MicroProgram, nest: Nest) -> int:
+    """Micro-operation slots of an iteration; 64-bit operands and results make operations wide."""
+    vector, total = machine.vector, 0
+    types = [program.slots[access.slot].dtype for access in (*nest.inputs, *nest.outputs)]
+    for operation in nest.code:
+        wide = operation.dtype in WIDE or any(types[r] in WIDE for r in operation.operands)
+        types.append(operation.dtype)
+        cost = 1
+        if operation.name in FREE:
+            cost = 0
+        elif operation.name in SPECIAL:
+            cost = vector.special_cost
+        elif operation.name in DIVIDE:
+            cost = vector.divide_cost
+        total += cost * (vector.wide_cost if wide else 1)
+    return total
 
 
 def update_cycles(machine: Machine, elements: int) -> int:
@@ -194,6 +238,12 @@ def update_cycles(machine: Machine, elements: int) -> int:
     return machine.update.startup_cycles + -(-elements // machine.update.lanes)
 
 
-def index_cycles(machine: Machine, elements: int) -> int:
-    """Cycles of an index command that scans `elements` once."""
-    return machine.index.startup_cycles + -(-elements // machine.index.lanes)
+def scatter_add_cycles(machine: Machine, count: int, row_elements: int) -> int:
+    """Cycles of `ScatterAddRows`: rows are added one after the other."""
+    vector = machine.vector
+    return vector.startup_cycles + count * -(-row_elements // vector.lanes)
+
+
+def index_cycles(machine: Machine, elements: int, passes: int = 1) -> int:
+    """Cycles of an index command that scans `elements`; `TopK` takes `TOP_K_PASSES` passes."""
+    return machine.index.startup_cycles + passes * -(-elements // machine.index.lanes)

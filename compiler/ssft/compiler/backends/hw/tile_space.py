@@ -20,6 +20,7 @@ from ssft.compiler.backends.hw.cost import (
     Integers,
     ceil_divide,
     gemm_cycles,
+    lane_reads,
     latency_cycles,
     transfer_cycles,
 )
@@ -27,6 +28,9 @@ from ssft.hwmodel.config import Machine
 
 HIDDEN_SHARE = 1 / 8
 """What a cycle that is hidden behind another unit's work counts: neighbours want the unit, too."""
+
+READ_SHARE = 1 / 32
+"""What reading a vector per result of a lane counts, of the cycles: it takes energy, not time."""
 
 MATRICES = {"a": "mk", "b": "kn", "c": "mn"}
 
@@ -90,6 +94,7 @@ class TileSpace:
         waits = bool(streamed & {"a", "b"}) + ("c" in streamed)
         self._latency = waits * latency_cycles(machine)
         self.compute = self._compute()
+        self._reads = lane_reads(machine, self.size["b"], self.size["m"], self.size["n"])
         self._pass_bytes = {name: self._matrix_bytes(name) for name in MATRICES}
         self._pass_cycles = {name: self._matrix_cycles(name) for name in MATRICES}
 
@@ -121,7 +126,7 @@ class TileSpace:
                     compute = compute + cycles + transfers * latency_cycles(self._machine)
         step = compute / self._product(self.count, "bmnk")
         total = np.maximum(compute + first, dma + step) + self._latency
-        score = total + HIDDEN_SHARE * np.minimum(compute, dma)
+        score = total + HIDDEN_SHARE * np.minimum(compute, dma) + READ_SHARE * self._reads * compute
         return Plan(order, buffers, spm, dram_bytes, dma, compute, total, score)
 
     def _dims(self, name: str) -> str:
@@ -158,7 +163,7 @@ class TileSpace:
         if operand.element_bytes >= ACCUMULATOR_BYTES:
             return buffers, results
         sums = buffers * (tile // operand.element_bytes * ACCUMULATOR_BYTES)
-        converted = np.minimum(buffers, depth) * tile * operand.streamed
+        converted = np.minimum(buffers, 2) * tile * operand.streamed
         return buffers, np.where(cut, sums + converted, results)
 
     def _compute(self) -> Integers:
@@ -184,11 +189,13 @@ class TileSpace:
         operand = self._operands[name]
         inner, outer = operand.inner, MATRICES[name].replace(operand.inner, "")
         run = np.minimum(self.size[inner], operand.run or self._extents[inner])
+        pitch = np.inf
         if operand.packed:
+            pitch = (operand.run or self._extents[inner]) * operand.element_bytes
             whole = run == self._extents[inner]
             run = np.where(whole, run * self.size[outer], run)
             if operand.batched:
                 whole = whole & (self.size[outer] == self._extents[outer])
                 run = np.where(whole, run * self.size["b"], run)
         run_bytes = run * operand.element_bytes
-        return transfer_cycles(self._machine, run_bytes, self._pass_bytes[name])
+        return transfer_cycles(self._machine, run_bytes, self._pass_bytes[name], pitch)
