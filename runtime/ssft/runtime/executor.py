@@ -28,13 +28,29 @@ class Executor(Protocol):
 
 
 def make_executor(device: str, plan_text: str) -> Executor:
-    """Compiles the plan `plan_text` for `device`, e.g. ``"cpu"``."""
+    """Compiles the plan `plan_text` for a device.
+
+    ``cpu`` runs native code; ``ssft-hw:MACHINE`` the functional model of the accelerator, with bf16
+    products, and ``ssft-hw:MACHINE:f32`` with f32 products; ``numpy`` interprets the plan, and
+    ``numpy:bf16`` and ``numpy:f32`` do so with the accelerator's arithmetic.
+    """
     kind = device.partition(":")[0]
     if kind == "cpu":
         from ssft.compiler.backends.cpu import compile_step
 
         return compile_step(plan_text)
-    raise UserError(f"unknown device '{device}'", notes=["the only device is 'cpu'"])
+    if kind == "ssft-hw":
+        from ssft.runtime.accelerator import compile_for_accelerator
+
+        return compile_for_accelerator(device, plan_text)
+    if kind == "numpy":
+        from ssft.compiler.backends.interpreter import interpret_step
+
+        return interpret_step(plan_text, device.partition(":")[2] or "native")  # type: ignore[arg-type]
+    raise UserError(
+        f"unknown device '{device}'",
+        notes=["devices are 'cpu', 'ssft-hw:MACHINE' (e.g. 'ssft-hw:ssft-server') and 'numpy'"],
+    )
 
 
 def make_evaluator(device: str, plan_text: str) -> Executor:

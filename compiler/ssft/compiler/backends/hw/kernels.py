@@ -3,7 +3,8 @@
 All nests of a kernel have the same leading loops, the *rows*, and everything they hand to each
 other stays with its row. A tile of rows can therefore run through all of them: softmax, norms and
 chains of element-wise operations become one micro-program each, whose intermediate values never
-leave the vector unit. A nest may also sum over the rows; its result is complete after the last tile.
+leave the vector unit. A nest may also sum over the rows; its result is complete after the last
+tile.
 """
 
 from __future__ import annotations
