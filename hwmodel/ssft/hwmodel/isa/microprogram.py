@@ -18,6 +18,11 @@ first, and group sums added to the accumulator in ascending order. Everything el
 
 Arithmetic: each operation rounds once to its type, to nearest even. Functions that have no exact
 result (exp, log, sin, cos, tanh, erf, pow, rsqrt, ...) are computed in f64 and then rounded.
+fpowi of x and n >= 0 starts from 1 and squares and multiplies, from the least significant bit of n,
+each step rounded to the operation's type; for n < 0 it is 1 / fpowi(x, -n). Integers wrap around.
+-0 is less than +0 for maximumf and minimumf. Where MLIR leaves a result undefined, an integer
+division by zero gives 0, a shift by the width or more shifts everything out, and a float that is
+too large for an integer gives the nearest one, not-a-number 0. Of not-a-numbers no bits are fixed.
 """
 
 from __future__ import annotations

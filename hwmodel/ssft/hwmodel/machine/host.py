@@ -43,8 +43,10 @@ def _convert(values: NDArray, buffer: DramBuffer) -> NDArray:
             if values.dtype.itemsize < 4 or values.dtype.kind != "f":
                 values = values.astype(np.float32 if values.dtype.itemsize < 3 else np.float64)
             return bf16_bits(round_to_bf16(values))
-        return values.astype(target)
-    converted = values.astype(target)
+        with np.errstate(over="ignore"):
+            return values.astype(target)
+    with np.errstate(invalid="ignore"):
+        converted = values.astype(target)
     if not np.array_equal(converted, values):
         raise MachineError(f"an element of the array does not fit '{buffer.name}', {buffer.dtype}")
     return converted.astype(STORAGE[buffer.dtype])

@@ -30,6 +30,8 @@ class _Execution:
         self.program = program
         self.analysis = program.analysis
         self.binding = binding
+        # The accumulators that are carried, by the register of their current value.
+        self.states: dict[int, NDArray] = {}
         self.registers: list[NDArray] = [np.empty(0)] * len(program.dtypes)
 
     def run(self) -> list[NDArray]:
@@ -67,14 +69,11 @@ class _Execution:
             else:
                 registers[register] = np.zeros(view.shape, COMPUTE[program.dtypes[register]])
             if output.kind == "step":
-                registers[register] = registers[register].copy()
+                self.states[register] = registers[register].copy()
         for register, value in program.fixed.items():
             registers[register] = value
         for register, dimension in program.indices.items():
             registers[register] = program.index(dimension, self.binding.origin)
-
-    def _select(self, values: NDArray, position: tuple[int, ...]) -> NDArray:
-        return values[self._selection(values.shape, position)]
 
     def _selection(self, shape: tuple[int, ...], position: tuple[int, ...]) -> _Selection:
         """The part of a register that belongs to a position of the sequential dimensions."""
@@ -86,33 +85,34 @@ class _Execution:
 
     def _carry(self, steps: list) -> None:
         """Goes through the sequential dimensions, row-major, with whole arrays of the others."""
-        analysis, registers = self.analysis, self.registers
+        analysis = self.analysis
         kept = {o.value for o in analysis.outputs if o.kind != "step"} & analysis.carried
-        results = {register: np.empty(0) for register in kept}
+        wholes = {register: np.empty(0) for register in kept}
         carriers = [
             (analysis.first_current + number, output.value)
             for number, output in enumerate(analysis.outputs)
             if output.kind == "step"
         ]
-        extents = self.program.nest.extents
-        local = list(registers)
-        needed = {register for step in steps for register in step.operands}
+        needed = {register for step in steps for register in step.operands} | kept
         needed |= {register for carrier in carriers for register in carrier}
-        needed |= kept
-        sliced = [r for r in needed if r not in analysis.carried or r < analysis.first_code]
-        for position in itertools.product(*(range(extents[d]) for d in analysis.sequential)):
-            for register in sliced:
-                local[register] = self._select(registers[register], position)
+        sources = {r: self.registers[r] for r in needed if r not in analysis.carried}
+        sources |= self.states
+        local = list(self.registers)
+        extents = (range(self.program.nest.extents[d]) for d in analysis.sequential)
+        for position in itertools.product(*extents):
+            for register, source in sources.items():
+                local[register] = source[self._selection(source.shape, position)]
             for step in steps:
                 local[step.target] = self.program.evaluate(step, local, self.binding)
             for register in kept:
-                results[register] = self._keep(results[register], local[register], position)
-            finals = [np.array(local[value]) for _, value in carriers]
-            for (current, _), value in zip(carriers, finals, strict=True):
-                state = registers[current]
+                wholes[register] = self._keep(wholes[register], local[register], position)
+            # A result may be the current value of another accumulator: read all, then write.
+            values = [np.array(local[value]) for _, value in carriers]
+            for (current, _), value in zip(carriers, values, strict=True):
+                state = self.states[current]
                 state[self._selection(state.shape, position)] = value
-        for register, value in results.items():
-            registers[register] = value
+        for register, whole in wholes.items():
+            self.registers[register] = whole
 
     def _keep(self, whole: NDArray, part: NDArray, position: tuple[int, ...]) -> NDArray:
         """Collects a register's values at all positions of the sequential dimensions."""
@@ -129,12 +129,12 @@ class _Execution:
         """An output's final value, in the shape of its view or one that spreads to it."""
         if output.kind == "store":
             return self.registers[output.value]
-        current = self.registers[self.analysis.first_current + number]
+        register = self.analysis.first_current + number
         if output.kind == "step":
-            return current
+            return self.states[register]
         assert output.combine is not None
         terms = self._terms(self.registers[output.value], output.reduced)
-        start = current.squeeze(output.reduced)
+        start = self.registers[register].squeeze(output.reduced)
         combine = self._combine(output)
         reduced = (grouped_sum if output.kind == "sum" else fold)(terms, start, combine)
         return np.expand_dims(reduced, output.reduced)

@@ -85,7 +85,7 @@ class NestProgram:
 
     def _add(self, op: MicroOp, slots: tuple[Slot, ...]) -> None:
         target = len(self.dtypes)
-        operands = tuple(self.dtypes[register] for register in op.operands)
+        operands: tuple[DType, ...] = tuple(self.dtypes[register] for register in op.operands)
         self.dtypes.append(op.dtype)
         if op.name == "constant":
             self.fixed[target] = as_rank(constant(op.immediate, op.dtype), self.rank)

@@ -54,7 +54,8 @@ def round_to_bf16(values: NDArray) -> NDArray[np.float32]:
 
 def _to_odd(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """f64 values rounded to odd in f32: rounding the result to bf16 rounds only once in effect."""
-    nearest = values.astype(np.float32)
+    with np.errstate(over="ignore"):
+        nearest = values.astype(np.float32)
     back = nearest.astype(np.float64)
     bits = nearest.view(np.uint32)
     # Towards zero, then the last bit says that something was cut off.

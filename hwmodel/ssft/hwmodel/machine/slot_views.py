@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ssft.hwmodel.errors import MachineError
 from ssft.hwmodel.isa import Access, Nest, Slot
-from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES
+from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES, DType
 from ssft.hwmodel.machine.bus import Bus
 from ssft.hwmodel.machine.footprints import Footprint, overlap
 from ssft.hwmodel.machine.memory import Memory
@@ -49,7 +49,7 @@ class SlotView:
         self, nest: Nest, access: Access, slot: Slot, memory: Memory, address: int
     ) -> None:
         size = ELEMENT_BYTES[slot.dtype]
-        self.dtype = slot.dtype
+        self.dtype: DType = slot.dtype
         self.memory = memory
         self.base = address + access.offset * size
         self.footprint = access_footprint(nest, access, slot)

@@ -71,10 +71,16 @@ def _prepare(contraction: Contraction) -> _Shape:
             groups["batch"].append((number, dim))
         else:
             groups["n" if dim.b else "m"].append((number, dim))
+    if contraction.indexed is not None:
+        dim = contraction.dims[contraction.indexed]
+        if dim.kind not in ("m", "n") or (dim.b if dim.kind == "m" else dim.a):
+            raise MachineError("a list selects along a dimension that is not m or n")
     for dtype in (contraction.a_dtype, contraction.b_dtype, contraction.c_dtype):
         if dtype not in ("bf16", "f32"):
             raise MachineError(f"the tensor unit has no {dtype} operands")
-    footprints = {name: _footprint(contraction, name) for name in _OPERANDS}
+    footprints: dict[Operand, Footprint] = {
+        name: _footprint(contraction, name) for name in _OPERANDS
+    }
     result, size = footprints["c"], ELEMENT_BYTES[contraction.c_dtype]
     elements = contraction.macs // contraction.extent("k") if contraction.macs else 0
     if result.starts().size * result.run != elements * size:
@@ -122,8 +128,6 @@ class TensorUnit:
         if number is None:
             return {}
         dim = shape.contraction.dims[number]
-        if dim.kind not in ("m", "n"):
-            raise MachineError(f"a list cannot select along a dimension of kind {dim.kind}")
         index = self.bus.read_list(command.index, dim.extent)
         if index.min() < 0:
             raise OutOfBoundsError(f"its list has the negative index {index.min()}")
@@ -180,9 +184,9 @@ class TensorUnit:
             packed = np.zeros((batch.size, panels, depth, kernel.WIDTH), word)
             kernel.pack_panels(memory, start, batch, inner, free, packed)
         if dtype == "bf16":
-            packed <<= 16
-            return packed.view(np.float32)
-        return round_to_bf16(packed) if contraction.multiply == "bf16" else packed
+            return (packed.view(np.uint32) << 16).view(np.float32)
+        factor = packed.view(np.float32)
+        return round_to_bf16(factor) if contraction.multiply == "bf16" else factor
 
     def _multiply(self, command: Gemm, shape: _Shape, factors: tuple[NDArray, NDArray]) -> None:
         left, right = factors
