@@ -8,22 +8,39 @@ from ssft.hwmodel.timing.events import Simulation
 
 
 def scratchpad_occupancy(simulation: Simulation) -> list[tuple[int, int]]:
-    """Bytes of live scratchpad slots, as steps ``(cycle, bytes from then on)``.
+    """Scratchpad bytes that belong to a live slot, as steps ``(cycle, bytes from then on)``.
 
-    A slot is taken to be live from the first command of its first operation to the completion of
-    the last command of its last one.
+    A slot is taken to be live from the start of the first command of its first operation to the
+    completion of the last command of its last one. That is a little long, so slots that follow each
+    other at one address may overlap in time; their common bytes count once.
     """
     s = simulation
-    changes: dict[int, int] = {}
+    begin = np.full(len(s.stream.operations) + 1, s.cycles, dtype=np.int64)
+    end = np.zeros_like(begin)
+    np.minimum.at(begin, s.stream.tag, s.start)
+    np.maximum.at(end, s.stream.tag, s.complete)
+    changes: list[tuple[int, int, int, int]] = []
     for slot in s.program.spm:
-        mine = (s.stream.tag >= slot.first) & (s.stream.tag <= slot.last)
-        if mine.any():
-            for cycle, delta in (
-                (int(s.issue[mine].min()), slot.bytes),
-                (int(s.complete[mine].max()), -slot.bytes),
-            ):
-                changes[cycle] = changes.get(cycle, 0) + delta
-    return _running(changes)
+        span = slice(slot.first, slot.last + 1)
+        born, dead = int(begin[span].min(initial=s.cycles)), int(end[span].max(initial=0))
+        if born < dead and slot.bytes:
+            extent = (slot.address, slot.address + slot.bytes)
+            changes += [(born, 1, *extent), (dead, -1, *extent)]
+    return _covered(sorted(changes))
+
+
+def _covered(changes: list[tuple[int, int, int, int]]) -> list[tuple[int, int]]:
+    """Steps of the bytes that intervals cover; a change is (cycle, +1 or -1, low, high)."""
+    edges = np.unique([edge for _, _, *extent in changes for edge in extent])
+    sizes, holders = np.diff(edges), np.zeros(max(0, len(edges) - 1), dtype=np.int64)
+    level, steps = 0, {}
+    for cycle, delta, low, high in changes:
+        mine = slice(*np.searchsorted(edges, (low, high)))
+        before = holders[mine] > 0
+        holders[mine] += delta
+        level += int(sizes[mine][holders[mine] > 0].sum() - sizes[mine][before].sum())
+        steps[cycle] = level
+    return list(steps.items())
 
 
 def bandwidth(simulation: Simulation, commands: slice, moved: np.ndarray) -> list[tuple[int, int]]:
@@ -52,12 +69,3 @@ def peak_dram_bytes(simulation: Simulation) -> int:
     """The highest DRAM address in use: the program's own statement, or its buffers' ends."""
     program = simulation.program
     return max([program.dram_bytes, *(buffer.address + buffer.bytes for buffer in program.dram)])
-
-
-def _running(changes: dict[int, int]) -> list[tuple[int, int]]:
-    level = 0
-    steps = []
-    for cycle, delta in sorted(changes.items()):
-        level += delta
-        steps.append((cycle, level))
-    return steps

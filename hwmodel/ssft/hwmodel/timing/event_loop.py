@@ -90,7 +90,13 @@ class EventLoop:
         self.left = [0] * UNIT_COUNT
         self.pending: tuple[deque[int], deque[int]] = (deque(), deque())
         self.times = Times(
-            *([0] * size for _ in range(4)), [-1] * size, [[] for _ in range(SEMAPHORES)], []
+            issue=[0] * size,
+            start=[0] * size,
+            leave=[0] * size,
+            complete=[0] * size,
+            producer=[-1] * size,
+            reached=[[] for _ in range(SEMAPHORES)],
+            order=[],
         )
 
     def run(self) -> Times:

@@ -98,12 +98,20 @@ def small() -> Simulation:
 def test_occupancy_follows_the_operations_of_slots():
     s = small()
     assert scratchpad_occupancy(s) == [
-        (0, 64),
-        (int(s.issue[1]), 100),
+        (int(s.start[0]), 64),
+        (int(s.start[1]), 100),
         (int(s.complete[1]), 36),
         (int(s.complete[2]), 0),
     ]
     assert peak_scratchpad_bytes(s) == 100
+
+
+def test_bytes_that_two_slots_share_count_once():
+    s = small()
+    s.program.spm.append(SpmSlot("c", 32, 48, 0, 2))
+    assert [level for _, level in scratchpad_occupancy(s)] == [80, 100, 68, 0]
+    s.program.spm.clear()
+    assert scratchpad_occupancy(s) == []
 
 
 def test_bandwidth_integrates_to_the_bytes():
