@@ -232,9 +232,9 @@ def test_footprints_are_the_bytes_of_the_loops(dims, run):
     footprint = Footprint(dims, run)
     assert {int(s) + i for s in footprint.starts() for i in range(footprint.run)} == expected
     assert (footprint.low, footprint.high) == (min(expected), max(expected) + 1)
-    flags = np.zeros(200, np.bool_)
-    footprint.flag_view(flags, 60)[...] = True
-    assert set((np.flatnonzero(flags) - 60).tolist()) == expected
+    flags = np.zeros(300, np.bool_)
+    footprint.flag_view(flags, 120)[...] = True
+    assert set((np.flatnonzero(flags) - 120).tolist()) == expected
 
 
 @st.composite
