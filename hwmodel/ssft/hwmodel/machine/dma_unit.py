@@ -123,11 +123,12 @@ class DmaUnit:
 
     def _within_buffer(self, dram: int, footprint: Footprint) -> None:
         """Refuses an index that leads out of the buffer that the command's address is in."""
-        buffer = self.bus.places.buffer(dram)
-        if buffer is not None and dram + footprint.high > buffer.address + buffer.bytes:
+        buffers = self.bus.places.buffers(dram)
+        end = dram + footprint.high
+        if buffers and all(end > buffer.address + buffer.bytes for buffer in buffers):
             raise OutOfBoundsError(
-                f"an index of its list leads to dram address {dram + footprint.high - 1:#x}, "
-                f"behind the end of buffer '{buffer.name}'"
+                f"an index of its list leads to dram address {end - 1:#x}, behind the end of "
+                f"buffer '{buffers[0].name}'"
             )
 
     def _check(

@@ -42,6 +42,7 @@ from ssft.hwmodel.machine.host import read_buffer, write_buffer
 from ssft.hwmodel.machine.index_unit import IndexUnit
 from ssft.hwmodel.machine.memory import Memory
 from ssft.hwmodel.machine.ordering import Clocks, order, posts
+from ssft.hwmodel.machine.references import check_references
 from ssft.hwmodel.machine.tensor_unit import TensorUnit
 from ssft.hwmodel.machine.vector_unit import VectorUnit
 
@@ -84,6 +85,7 @@ class FunctionalMachine:
         program without races it makes no difference.
         """
         self.program = decode(encode(program))
+        check_references(self.program)
         end = max((b.address + b.bytes for b in self.program.dram), default=0)
         if end > self.program.dram_bytes:
             raise MachineError(f"a buffer ends at {end}, behind the program's DRAM")

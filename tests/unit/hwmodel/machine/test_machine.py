@@ -8,7 +8,19 @@ import pytest
 from hw_programs import matmul_program
 from machine_programs import Chain, to_bf16
 
-from ssft.hwmodel.isa import DramBuffer, Load2D, Program, Store2D
+from ssft.hwmodel.isa import (
+    AdamRows,
+    DramBuffer,
+    GatherRows,
+    Gemm,
+    Load2D,
+    MicroProgram,
+    Post,
+    Program,
+    Queue,
+    Store2D,
+    Vector,
+)
 from ssft.hwmodel.isa.encoding import decode, encode
 from ssft.hwmodel.machine import FunctionalMachine, MachineError, UninitializedError
 from ssft.hwmodel.machine.jit import jit
@@ -89,6 +101,35 @@ def test_limits():
     program.dram.append(DramBuffer("x", 1999, 4, "f32", (1,), "input"))
     with pytest.raises(MachineError, match="ends at 2003"):
         FunctionalMachine(program)
+
+
+@pytest.mark.parametrize(
+    ("queue", "command", "match"),
+    [
+        (Queue.TENSOR, Load2D(dram=0, spm=0, rows=1, row_bytes=1, pitch=0), "of the tensor queue"),
+        (Queue.TENSOR, Gemm(a=0, b=0, c=0, shape=3), "no contraction 3"),
+        (Queue.VECTOR, Vector(program=1, arguments=0), "no micro-program 1"),
+        (Queue.VECTOR, AdamRows(program=0, arguments=2), "no argument list 2"),
+        (Queue.INDEX, Post(semaphore=15, amount=1), "no semaphore 15"),
+    ],
+)
+def test_references_to_nothing(queue, command, match):
+    program = Program("test", "f32", micro_programs=[MicroProgram("none", (), ())])
+    program.queues[queue].append(command)
+    with pytest.raises(MachineError, match=rf"{queue.name.lower()}\[0\].*{match}"):
+        FunctionalMachine(program)
+
+
+def test_buffers_that_take_turns_in_one_place():
+    """A gather in the longer of two buffers at one address leaves neither."""
+    chain = Chain()
+    chain.load("long", "f32", np.arange(64))
+    chain.program.dram.append(DramBuffer("short", 0, 4, "f32", (1,), "activation"))
+    index = chain.load("list", "i64", [9])
+    tile = chain.spm(16)
+    chain.add(GatherRows(dram=0, spm=tile, index=index, count=1, row_bytes=16, pitch=16))
+    chain.store("result", "f32", (4,), tile)
+    assert chain.run().read("result").tolist() == [36, 37, 38, 39]
 
 
 def counting() -> Chain:
