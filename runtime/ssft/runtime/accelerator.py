@@ -56,6 +56,9 @@ class AcceleratorProgram:
         try:
             for info, array in zip(self.arguments, memory[:count], strict=True):
                 self.machine.write(info.index, array)
+            for buffer in self.program.dram:
+                if buffer.mirror is not None:
+                    self.machine.write(buffer.name, memory[buffer.mirror])
             self.machine.run()
             for info, array in zip(self.outputs, memory[count:], strict=True):
                 array[...] = self.machine.result(info.index)

@@ -132,8 +132,9 @@ def _contraction(number: int, contraction: Contraction) -> Iterator[str]:
 
 
 def _buffer(number: int, buffer: DramBuffer) -> Iterator[str]:
+    fields = ("purpose", "dtype", "shape", "order", "address", "bytes")
     line = f"buffer {number} {quoted(buffer.name)}" + _set_fields(
-        buffer, "purpose", "dtype", "shape", "order", "address", "bytes", "argument", "result"
+        buffer, *fields, "argument", "result", "mirror"
     )
     if buffer.data is None:
         yield line

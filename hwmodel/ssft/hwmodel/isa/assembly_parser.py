@@ -171,6 +171,7 @@ class _Parser:
                 "bytes": (line.integer, REQUIRED),
                 "argument": (line.integer, None),
                 "result": (line.integer, None),
+                "mirror": (line.integer, None),
             }
         )
         data = None

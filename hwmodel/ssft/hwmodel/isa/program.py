@@ -33,7 +33,8 @@ class DramBuffer:
     `order` is the order in which the tensor's dimensions are laid out (major first); `shape` is the
     tensor's own shape. `argument` is the number of the step's argument that the buffer holds and
     `result` that of the step's result; None for others. `data` are the initial contents of
-    constants. A buffer that neither the host nor `data` fills is undefined at the start.
+    constants. A buffer with a `mirror` holds a copy of the argument of that number, in another
+    element type; the host fills both. A buffer that neither the host nor `data` fills is undefined at the start.
     """
 
     name: str
@@ -46,6 +47,7 @@ class DramBuffer:
     argument: int | None = None
     result: int | None = None
     data: bytes | None = None
+    mirror: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from ssft.compiler.backends.hw.list_schedule import list_schedule
 from ssft.compiler.backends.hw.residency import Lifetime, Residency, choose_residency
 from ssft.compiler.backends.hw.row_tiles import LookupTiles, ScatterAddTiles
 from ssft.compiler.backends.hw.semaphores import synchronize
+from ssft.compiler.backends.hw.storage import narrow_storage
 from ssft.compiler.backends.hw.tile_search import TilingError
 from ssft.compiler.backends.hw.vector_tiles import VectorTiles
 from ssft.compiler.diagnostics import UserError
@@ -73,6 +74,8 @@ def lower(
     """Lowers an imported step."""
     write_results_home(graph)
     _stores_as_nests(graph)
+    if precision == "bf16":
+        narrow_storage(graph)
     kernels = form_kernels(graph, machine.scratchpad.bytes // ROW_SHARE)
     results = {id(buffer) for _, buffer in graph.results}
     layout = _Layout.find(kernels, results, machine, precision)

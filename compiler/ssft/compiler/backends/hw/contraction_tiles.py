@@ -23,6 +23,7 @@ from ssft.hwmodel.isa import (
     Dim,
     DimKind,
     Gemm,
+    MicroOp,
     MicroProgram,
     Nest,
     Queue,
@@ -40,6 +41,7 @@ OWN_KINDS: dict[str, tuple[DimKind, ...]] = {
 }
 START_SHARE = 8
 TARGET_TILES = 8
+BUDGET_STEPS = 16
 
 
 @dataclass(eq=False, slots=True)
@@ -83,6 +85,9 @@ class ContractionTiles:
 
     def choose(self, budget: int) -> None:
         """Chooses tile sizes whose slots take at most `budget` bytes; may raise TilingError."""
+        # Coarse steps, so that layers with about the same room share one search.
+        step = max(self._machine.scratchpad.bytes // BUDGET_STEPS, 1)
+        budget = budget // step * step or budget
         extents = tuple(self.extent(kind) for kind in KINDS)
         allowed = tuple(self._allowed(kind) for kind in KINDS)
         described = [self._described(self.operands[name]) for name in ("a", "b", "c")]
@@ -389,9 +394,9 @@ class _Writer:
         extents = tuple(walk.extents[d] for d in loops)
         inputs = Access(0, 0, tuple(source.strides[d] for d in loops))
         outputs = Access(1, 0, tuple(target.strides[d] for d in loops))
-        nest = Nest(
-            extents, (False,) * len(loops), (inputs,), (outputs,), (), (0,), ((1, 1),) * len(loops)
-        )
+        parallel, origins = (False,) * len(loops), ((1, 1),) * len(loops)
+        code = (MicroOp("truncf", (0,), dtype),)
+        nest = Nest(extents, parallel, (inputs,), (outputs,), code, (2,), origins)
         element = ELEMENT_BYTES[dtype]
         slots = (
             Slot("f32", source.bytes // 4, "in"),

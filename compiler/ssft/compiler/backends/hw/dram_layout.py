@@ -73,8 +73,9 @@ def _record(
     buffer: Buffer, address: int, arguments: tuple[ArgumentInfo, ...], result: int | None
 ) -> DramBuffer:
     purpose: Purpose = "activation"
-    if buffer.argument is not None:
-        purpose = _PURPOSES[arguments[buffer.argument].role]
+    argument = buffer.argument if buffer.mirror is None else buffer.mirror
+    if argument is not None:
+        purpose = _PURPOSES[arguments[argument].role]
     elif buffer.kind == "constant":
         purpose = "index" if buffer.dtype == "i64" else "activation"
     elif result is not None:
@@ -91,6 +92,7 @@ def _record(
         buffer.argument,
         result,
         data,
+        buffer.mirror,
     )
 
 

@@ -81,6 +81,7 @@ class Emitter:
         writes: list[Region],
     ) -> None:
         """Appends a task."""
+        duration += self.machine.command.issue_cycles
         self.tasks.append(Task(command, queue, duration, reads, writes, self.kernel))
 
     def vector_cycles(self, number: int) -> int:
@@ -156,7 +157,7 @@ class Emitter:
         queue = Queue.DMA_IN if load else Queue.DMA_OUT
         if not rows:
             kind: Callable[..., Command] = GatherRows if load else ScatterRows
-            duration = cost.rows_cycles(self.machine, count, row_bytes, max(pitch, row_bytes + 1))
+            duration = cost.gather_cycles(self.machine, count, row_bytes)
             command = kind(
                 tag=self.tag,
                 dram=base,

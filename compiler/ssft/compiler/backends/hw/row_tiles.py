@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ssft.compiler.backends.hw import cost
 from ssft.compiler.backends.hw.boxes import Walk
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import RowLookup, ScatterAdd
@@ -131,9 +132,7 @@ class ScatterAddTiles:
                 first=start,
                 rows=rows,
             )
-            cycles = (
-                self._machine.vector.startup_cycles + elements // self._machine.vector.lanes + 1
-            )
+            cycles = cost.scatter_add_cycles(self._machine, op.count, op.row_elements)
             reads = [region, interval("spm", source, elements * 4), list_region]
             emitter.add(command, Queue.VECTOR, cycles, reads, [region])
             if not self._table_resident:

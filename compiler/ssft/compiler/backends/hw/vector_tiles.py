@@ -20,6 +20,7 @@ from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import (
     Access,
     AdamRows,
+    MicroOp,
     MicroProgram,
     Nest,
     Queue,
@@ -484,6 +485,10 @@ class _ProgramBuilder:
         origins += [(1, 1)] * (len(nest.extents) - count)
         first = len(inputs) + len(outputs)
         code, results = with_lookups(nest.code, nest.results, nest.lookups, lookups, first)
+        for place, operand in enumerate(nest.outputs):
+            if operand.buffer.storage is not None:
+                code.append(MicroOp("truncf", (results[place],), operand.buffer.storage))
+                results[place] = first + len(code) - 1
         return Nest(
             (*self._sizes, *nest.extents[count:]),
             nest.reduction,

@@ -25,7 +25,8 @@ class Buffer:
 
     `kind`: an argument of the step (`argument` is its number), a constant (`data`, flat), or a
     value computed on the way. A constant with `splat` has one element that stands for all.
-    `home` is the view that holds a value's elements in memory if it is no buffer of its own.
+    `storage` is the element type in memory where that is another one, and `mirror` the number of
+    the argument that the buffer is a copy of.
     """
 
     name: str
@@ -37,8 +38,8 @@ class Buffer:
     argument: int | None = None
     data: np.ndarray | None = None
     splat: int | float | None = None
-    home: View | None = None
     storage: DType | None = None
+    mirror: int | None = None
     number: int = field(default=0)
 
     @property
