@@ -6,10 +6,12 @@ operation classes, for references and documentation.
 
 from __future__ import annotations
 
+from ssft.dialects import ssft, ssft_hw
 from ssft.dialects._mlir import ir
-from ssft.dialects.ssft import OPERATIONS, Ssft
+from ssft.dialects.ssft import Ssft
+from ssft.dialects.ssft_hw import SsftHw
 
-ALL_OPERATIONS = OPERATIONS
+ALL_OPERATIONS = (*ssft.OPERATIONS, *ssft_hw.OPERATIONS)
 """Every operation class of our dialects."""
 
 __all__ = ["ALL_OPERATIONS", "load", "new_context"]
@@ -17,10 +19,10 @@ __all__ = ["ALL_OPERATIONS", "load", "new_context"]
 
 def load(context: ir.Context) -> None:
     """Loads our dialects into `context`; does nothing if they are there already."""
-    if context.is_dialect_loaded(Ssft.DIALECT_NAMESPACE):
-        return
     with context, ir.Location.unknown(context):
-        Ssft.load()
+        for dialect in (Ssft, SsftHw):
+            if not context.is_dialect_loaded(dialect.DIALECT_NAMESPACE):
+                dialect.load()
 
 
 def new_context() -> ir.Context:

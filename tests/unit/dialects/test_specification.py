@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ssft.dialects import ALL_OPERATIONS, load, new_context
+from ssft.dialects import load, new_context
 from ssft.dialects._mlir import ir
+from ssft.dialects.ssft import OPERATIONS
 
 REPOSITORY = Path(__file__).parents[3]
 INVALID = REPOSITORY / "tests/lit/dialects/ssft"
 
-operations = pytest.mark.parametrize("op", ALL_OPERATIONS, ids=lambda op: op.OPERATION_NAME)
+operations = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.OPERATION_NAME)
 
 
 def name_of(op: type) -> str:
@@ -49,7 +50,7 @@ def test_constraints_are_numbered_without_gaps(op):
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-@pytest.mark.parametrize("op", [op for op in ALL_OPERATIONS if name_of(op) != "yield"], ids=name_of)
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if name_of(op) != "yield"], ids=name_of)
 def test_the_docstring_has_an_example_that_parses(op):
     """The example's operands become arguments, with the types that it gives them."""
     example = inspect.getdoc(op).split("Example::")[1].strip()
