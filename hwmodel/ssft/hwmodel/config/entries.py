@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from ssft.hwmodel.config.fields import CHOICE, SWITCH
-from ssft.hwmodel.config.leaves import Leaf, leaves, suggestion
+from ssft.hwmodel.config.leaves import Leaf, leaves
 from ssft.hwmodel.config.provenance import LABELS, Constant, Value
+from ssft.hwmodel.config.suggestions import suggestion
 from ssft.hwmodel.config.units import describe, spellings
 
 ENTRY_KEYS = ("value", "unit", "label", "source")
@@ -47,7 +48,7 @@ def read_entry(key: str, entry: Any) -> Constant | Problem:
     """The constant that an entry of a machine file stands for, in the schema's unit."""
     leaf = leaves().get(key)
     if leaf is None:
-        return Problem(key, "is not a constant of a machine", suggestion(key))
+        return Problem(key, "is not a constant of a machine", suggestion(key, leaves()))
     shape = f'{key} = {{ value = …, unit = "{leaf.unit}", label = "INF", source = "why" }}'
     if not isinstance(entry, dict):
         text = f"is not a constant with unit, label and source, but {entry!r}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import get_args
 
@@ -61,19 +60,3 @@ def _collect(section: type[Section], prefix: str, optional: str | None) -> dict[
 def leaves() -> dict[str, Leaf]:
     """All constants that a machine file may have, in the schema's order."""
     return _collect(Machine, "", None)
-
-
-def suggestion(key: str) -> str:
-    """A note for a key that does not exist."""
-    close = get_close_matches(key, leaves(), n=1, cutoff=0.5)
-    last = key.rpartition(".")[2]
-    same_end = [known for known in leaves() if known.rpartition(".")[2] == last]
-    found = close or same_end[:1]
-    section = key.partition(".")[0]
-    inside = [known for known in leaves() if known.startswith(section + ".")]
-    if found:
-        return f"did you mean '{found[0]}'?"
-    if inside:
-        return f"'{section}' has {', '.join(inside)}"
-    sections = dict.fromkeys(known.partition(".")[0] for known in leaves())
-    return f"the sections are {', '.join(sections)}"

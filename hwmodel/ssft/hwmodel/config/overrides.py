@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ssft.hwmodel.config.entries import Problem, convert
 from ssft.hwmodel.config.fields import CHOICE, SWITCH
-from ssft.hwmodel.config.leaves import Leaf, leaves, suggestion
+from ssft.hwmodel.config.leaves import Leaf, leaves
 from ssft.hwmodel.config.provenance import Constant, Value
+from ssft.hwmodel.config.suggestions import suggestion
 from ssft.hwmodel.config.units import describe, split_quantity
 from ssft.hwmodel.errors import MachineError
 
@@ -24,7 +25,7 @@ def read_override(setting: str) -> tuple[str, Constant]:
         )
     leaf = leaves().get(key)
     if leaf is None:
-        raise MachineError(f"setting '{setting}': no constant '{key}'", [suggestion(key)])
+        raise MachineError(f"setting '{setting}': no constant '{key}'", [suggestion(key, leaves())])
     value = _value(leaf, text)
     if isinstance(value, Problem):
         raise MachineError(f"setting '{setting}': {value}", [value.hint])

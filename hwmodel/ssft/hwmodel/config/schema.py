@@ -18,6 +18,7 @@ from ssft.hwmodel.config.fields import (
     switch,
 )
 from ssft.hwmodel.config.provenance import Constant
+from ssft.hwmodel.config.suggestions import suggestion
 from ssft.hwmodel.errors import MachineError
 
 MEBIBYTE = 2**20
@@ -159,7 +160,8 @@ class Machine(Section):
     def provenance(self, key: str) -> Constant:
         """Value, unit, evidence label and source of a constant such as ``dram.bandwidth``."""
         if key not in self._constants:
-            raise MachineError(f"machine '{self.name}' has no constant '{key}'")
+            note = suggestion(key, self._constants)
+            raise MachineError(f"machine '{self.name}' has no constant '{key}'", [note])
         return self._constants[key]
 
     @property

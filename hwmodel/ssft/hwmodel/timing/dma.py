@@ -78,10 +78,11 @@ def gather_columns(dram: Dram, rows: int, count: int, element_bytes: int, pitch:
     columns = max(pitch // element_bytes, count)
     burst, page = dram.burst_bytes, dram.page_bytes
     density = touched(columns, count, max(1, burst // element_bytes))
-    bursts = math.ceil(-(-rows * pitch // burst) * density)
-    pages = math.ceil(-(-rows * pitch // page) * touched(columns, count, page // element_bytes))
-    efficiency = interpolate(dram.efficiency.page, max(1.0, page / burst * density))
-    return _transfer(dram, useful, max(bursts, -(-useful // burst)), pages, efficiency)
+    bursts = max(math.ceil(-(-rows * pitch // burst) * density), -(-useful // burst))
+    page_density = touched(columns, count, max(1, page // element_bytes))
+    pages = min(bursts, math.ceil(-(-rows * pitch // page) * page_density))
+    efficiency = interpolate(dram.efficiency.page, bursts / pages)
+    return _transfer(dram, useful, bursts, pages, efficiency)
 
 
 @lru_cache(maxsize=1 << 14)
