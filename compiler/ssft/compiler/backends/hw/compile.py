@@ -12,9 +12,11 @@ from ssft.compiler.backends.hw.allocate import Allocation, AllocationError, allo
 from ssft.compiler.backends.hw.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.boxes import Walk
 from ssft.compiler.backends.hw.contraction_tiles import ContractionTiles
+from ssft.compiler.backends.hw.dead_code import remove_dead_code
 from ssft.compiler.backends.hw.dependences import dependences
 from ssft.compiler.backends.hw.dram_layout import place_in_dram
 from ssft.compiler.backends.hw.emitter import Emitter
+from ssft.compiler.backends.hw.fuse_nests import fuse_nests
 from ssft.compiler.backends.hw.graph import (
     ContractionOp,
     Graph,
@@ -76,8 +78,10 @@ def lower(
     _stores_as_nests(graph)
     if precision == "bf16":
         narrow_storage(graph)
+    remove_dead_code(graph)
     kernels = form_kernels(graph, machine.scratchpad.bytes // ROW_SHARE)
     results = {id(buffer) for _, buffer in graph.results}
+    fuse_nests(kernels, results)
     layout = _Layout.find(kernels, results, machine, precision)
     program = Program(machine.name, precision)
     emitter = Emitter(machine, program)
@@ -143,7 +147,7 @@ class _Layout:
             address = next(offsets)
             emitter.spm[id(entry.buffer)] = address
             program.spm.append(
-                SpmSlot(entry.buffer.name, address, entry.buffer.bytes, entry.first, entry.last)
+                SpmSlot(entry.buffer.name, address, entry.buffer.bytes, entry.loaded, entry.last)
             )
         loads: dict[int, list[Lifetime]] = {}
         for entry in self.loaded:
@@ -195,8 +199,7 @@ def _tiles(
 
 def _allocate(residency: Residency, tiles: Sequence[Tiles], machine: Machine) -> Allocation:
     intervals = [
-        Interval(entry.buffer.bytes, max(entry.first - 1, 0), entry.last)
-        for entry in residency.resident
+        Interval(entry.buffer.bytes, entry.loaded, entry.last) for entry in residency.resident
     ]
     intervals += [
         Interval(slot.total, max(position - 1, 0), position)

@@ -19,12 +19,13 @@ from ssft.hwmodel.config import Machine
 
 @dataclass(slots=True)
 class Lifetime:
-    """The kernels that use a buffer, by their position."""
+    """The kernels that use a buffer, by position; `loaded`: from when on its room is reserved."""
 
     buffer: Buffer
     first: int
     last: int
     accesses: int = 0
+    loaded: int = 0
     readers: set[int] = field(default_factory=set)
     writers: set[int] = field(default_factory=set)
 
@@ -56,6 +57,7 @@ def find_lifetimes(kernels: Sequence[Kernel]) -> dict[int, Lifetime]:
                     continue
                 entry = found.setdefault(id(buffer), Lifetime(buffer, position, position))
                 entry.last = position
+                entry.loaded = max(entry.first - 1, 0)
                 entry.accesses += 1
                 (entry.readers if reading else entry.writers).add(position)
     return found
@@ -97,7 +99,24 @@ def choose_residency(
             continue
         occupied[span] += size
         resident.append(entry)
+    _start_loads_early(resident, occupied, budget)
     return Residency(resident, temporary, occupied, lifetimes)
+
+
+def _start_loads_early(resident: list[Lifetime], occupied: np.ndarray, budget: int) -> None:
+    """Reserves room for what comes from DRAM well before its first use, as long as there is some.
+
+    Loads run ahead of the units that wait for them only where their target is free.
+    """
+    for entry in sorted(resident, key=lambda e: e.first):
+        if entry.buffer.kind == "value":
+            continue
+        size = -(-entry.buffer.bytes // 64) * 64
+        start = max(entry.first - 1, 0)
+        while start > 0 and occupied[start - 1] + size <= budget:
+            start -= 1
+            occupied[start] += size
+        entry.loaded = start
 
 
 def _is_temporary(entry: Lifetime, kernels: Sequence[Kernel], results: set[int]) -> bool:
