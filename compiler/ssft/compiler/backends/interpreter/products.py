@@ -28,7 +28,7 @@ def ordered_product(a: np.ndarray, b: np.ndarray, initial: np.ndarray) -> np.nda
     result = np.empty(initial.shape, initial.dtype)
     buffer = np.empty(GROUP * BLOCK, initial.dtype)
     for batch, rows, columns in _blocks(*initial.shape):
-        total = np.ascontiguousarray(initial[batch, rows, columns])
+        total = np.array(initial[batch, rows, columns], order="C")
         left, right = a[:, batch, rows, np.newaxis], b[:, batch, np.newaxis, columns]
         for start in range(0, len(a), GROUP):
             size = min(GROUP, len(a) - start)
