@@ -36,7 +36,9 @@ class Energy:
     def sensitivity(self) -> dict[str, float]:
         """By how many per cent the total changes when a coefficient changes by one per cent.
 
-        Every term is linear in its coefficient, so this is its share of the total.
+        Every term is linear in its coefficient, so this is its share of the total. Left out are the
+        two constants that only scale others: `noc.distance`, which has the share of `noc.wire`, and
+        `scratchpad.exponent`.
         """
         total = self.joules
         return {term.key: term.joules / total if total else 0.0 for term in self.terms}

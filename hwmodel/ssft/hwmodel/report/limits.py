@@ -17,6 +17,7 @@ DENOMINATORS = {
     "phases.*.energy_joules": "the phase's events, and leakage and standby by its cycles",
     "ops.*.roofline_fraction": "attained flop/s over active cycles / min(peak, intensity x peak"
     " bandwidth), intensity in flop per byte moved",
+    "ops.*.bandwidth_fraction": "bytes moved / (seconds active x peak bandwidth)",
     "dram_bytes": "bytes asked for; dram_moved_bytes are whole bursts, the bytes on the pins",
     "energy.per_token": "tokens as given by the caller",
     "energy.per_updated_parameter": "elements that the row-update unit updated, unless given",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ssft.hwmodel.config import Machine
 from ssft.hwmodel.energy import joules_by_operation
 from ssft.hwmodel.isa import Queue
 from ssft.hwmodel.timing.counters import Counters, interval_cycles, sums_by
@@ -57,7 +58,7 @@ def operation_rows(counters: Counters) -> list[dict[str, Any]]:
                 "dram_moved_bytes": fields["dram_moved_bytes"][i],
                 "spm_bytes": fields["spm_read_bytes"][i] + fields["spm_written_bytes"][i],
                 "dynamic_joules": joules[i],
-                **_roofline(counters, macs, fields["dram_moved_bytes"][i], active[i]),
+                **roofline_point(s.machine, macs, fields["dram_moved_bytes"][i], active[i]),
             }
         )
     return rows
@@ -80,18 +81,18 @@ def _active(counters: Counters) -> list[int]:
     return [interval_cycles(s.start[order[a:b]], s.leave[order[a:b]]) for a, b in pairwise(bounds)]
 
 
-def _roofline(counters: Counters, macs: int, moved: int, active: int) -> dict[str, Any]:
+def roofline_point(machine: Machine, macs: int, moved: int, cycles: int) -> dict[str, Any]:
     """Arithmetic intensity in flop per byte moved, and what was attained of what is possible."""
-    machine = counters.simulation.machine
-    flops = FLOPS_PER_MAC * macs
+    flops, seconds = FLOPS_PER_MAC * macs, machine.seconds(cycles)
     intensity = flops / moved if moved else None
     roof = machine.peak_flops
     if intensity is not None:
         roof = min(roof, intensity * machine.dram.bandwidth)
-    attained = flops / machine.seconds(active) if active else 0.0
+    attained = flops / seconds if cycles else 0.0
     return {
         "arithmetic_intensity": intensity,
         "attained_flops": attained,
         "roofline_flops": roof,
         "roofline_fraction": attained / roof if roof else 0.0,
+        "bandwidth_fraction": moved / (seconds * machine.dram.bandwidth) if cycles else 0.0,
     }

@@ -83,7 +83,7 @@ def report(
         "utilisation": utilisation_section(counters),
         "closed_form": closed_form_section(counters),
         "critical_path": critical_path_section(counters),
-        "roofline": roofline_section(s.machine, rows),
+        "roofline": roofline_section(counters, rows),
         "ops": rows,
         "denominators": DENOMINATORS,
         "limits": limits(s.machine, s.program),

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ssft.hwmodel.config import Machine
 from ssft.hwmodel.energy import Energy
 from ssft.hwmodel.isa import Queue
 from ssft.hwmodel.isa.program import PHASES
+from ssft.hwmodel.report.operations import roofline_point
 from ssft.hwmodel.timing.closed_form import busiest_unit, closed_form
 from ssft.hwmodel.timing.counters import Counters
 from ssft.hwmodel.timing.events import Simulation
@@ -136,20 +136,23 @@ def critical_path_section(counters: Counters) -> dict[str, Any]:
     }
 
 
-def roofline_section(machine: Machine, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Peak, bandwidth and the ridge between them, and the position in `ops` of each point."""
+def roofline_section(counters: Counters, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Peak, bandwidth and the ridge between them; the whole step, and each operation with products.
+
+    A point's `op` is its position in `ops`.
+    """
+    machine = counters.simulation.machine
+    moved = counters.total("dram_moved_bytes")
+    step = roofline_point(machine, counters.macs, moved, counters.simulation.cycles)
+    shown = ("arithmetic_intensity", "attained_flops", "roofline_fraction")
     return {
         "peak_flops": machine.peak_flops,
         "bandwidth": machine.dram.bandwidth,
         "ridge_flops_per_byte": machine.peak_flops / machine.dram.bandwidth,
+        "step": {name: step[name] for name in shown},
         "points": [
-            {
-                "op": i,
-                "name": row["name"],
-                "phase": row["phase"],
-                "arithmetic_intensity": row["arithmetic_intensity"],
-                "attained_flops": row["attained_flops"],
-            }
+            {"op": i, "name": row["name"], "phase": row["phase"]}
+            | {name: row[name] for name in shown}
             for i, row in enumerate(rows)
             if row["macs"]
         ],

@@ -71,6 +71,8 @@ class Counters:
     """Counts of a simulated run, by command, operation, phase and in total.
 
     `per_command` maps each field of `Work`, and ``commands``, to an int64 array in stream order.
+    `phase` is each command's phase, a position in `PHASES`; `buffer` the number of the DRAM buffer
+    that a DMA command's address is in, -1 if none.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -86,7 +88,7 @@ class Counters:
         self.phase = np.array(
             [PHASES.index(operation.phase) for operation in stream.operations], dtype=np.int64
         )[stream.tag]
-        self.purpose = _purposes(simulation)
+        self.buffer = _buffers(simulation)
 
     def total(self, name: str) -> int:
         """A field of `Work`, summed over all commands."""
@@ -148,16 +150,25 @@ class Counters:
 
     def traffic(self, name: str = "dram_moved_bytes") -> dict[str, dict[str, int]]:
         """DRAM traffic by direction (``read``, ``write``) and purpose, for a field of `Work`."""
-        labels = [*PURPOSES, NO_BUFFER]
+        buffers = self.traffic_by_buffer(name)
         found = {}
-        for queue, direction in DIRECTIONS.items():
-            mine = self.simulation.of(queue)
-            sums = sums_by(self.per_command[name][mine], self.purpose[mine], len(labels))
-            named = dict(zip(labels, sums, strict=True))
-            if not named[NO_BUFFER]:
-                del named[NO_BUFFER]
-            found[direction] = named
+        for direction, counts in buffers.items():
+            by_purpose: dict[str, int] = dict.fromkeys(PURPOSES, 0)
+            for buffer, count in zip(self.simulation.program.dram, counts, strict=False):
+                by_purpose[buffer.purpose] += count
+            if counts[-1]:
+                by_purpose[NO_BUFFER] = counts[-1]
+            found[direction] = by_purpose
         return found
+
+    def traffic_by_buffer(self, name: str = "dram_moved_bytes") -> dict[str, list[int]]:
+        """DRAM traffic by direction, for each buffer of the program, and last of no buffer."""
+        size = len(self.simulation.program.dram) + 1
+        return {
+            direction: sums_by(self.per_command[name][mine], self.buffer[mine], size)
+            for queue, direction in DIRECTIONS.items()
+            for mine in (self.simulation.of(queue),)
+        }
 
     def commands(self) -> dict[str, int]:
         """Number of commands by mnemonic."""
@@ -193,15 +204,15 @@ def interval_cycles(begin: np.ndarray, end: np.ndarray) -> int:
     return int(np.maximum(end - np.maximum(begin, before), 0).sum())
 
 
-def _purposes(simulation: Simulation) -> np.ndarray:
-    """For each command the position of its DRAM buffer's purpose; of no buffer: the one after."""
-    found = np.full(len(simulation.stream), len(PURPOSES), dtype=np.int64)
-    buffers = sorted(simulation.program.dram, key=lambda buffer: buffer.address)
-    if not buffers:
+def _buffers(simulation: Simulation) -> np.ndarray:
+    """For each command the number of the DRAM buffer that its address is in, or -1."""
+    found = np.full(len(simulation.stream), -1, dtype=np.int64)
+    dram = simulation.program.dram
+    if not dram:
         return found
-    first = np.array([buffer.address for buffer in buffers], dtype=np.int64)
-    after = np.array([buffer.address + buffer.bytes for buffer in buffers], dtype=np.int64)
-    purpose = np.array([PURPOSES.index(buffer.purpose) for buffer in buffers], dtype=np.int64)
+    order = np.array(sorted(range(len(dram)), key=lambda i: dram[i].address), dtype=np.int64)
+    first = np.array([dram[i].address for i in order], dtype=np.int64)
+    after = np.array([dram[i].address + dram[i].bytes for i in order], dtype=np.int64)
     for queue in DMA:
         mine = simulation.of(queue)
         addresses = np.array(
@@ -209,11 +220,11 @@ def _purposes(simulation: Simulation) -> np.ndarray:
         )
         at = np.searchsorted(first, addresses, side="right") - 1
         inside = (at >= 0) & (addresses < after[at])
-        found[mine] = np.where(inside, purpose[at], len(PURPOSES))
+        found[mine] = np.where(inside, order[at], -1)
         # Buffers may overlap, where one's memory is used again by others: the nearest before the
         # address need not be the one that holds it.
         for i in np.flatnonzero(~inside & (addresses >= 0)).tolist():
             holders = np.flatnonzero((first <= addresses[i]) & (addresses[i] < after))
             if len(holders):
-                found[mine.start + i] = purpose[holders[-1]]
+                found[mine.start + i] = order[holders[-1]]
     return found

@@ -76,7 +76,8 @@ def slack(simulation: Simulation) -> np.ndarray:
     """How many cycles later each command could have left its unit without a longer run, as int64.
 
     Transfers are taken to last as long as they did, though moving them would change whom they share
-    bandwidth with.
+    bandwidth with; and posts of several queues to one semaphore to come in the order in which they
+    came, so that slack there is at least this.
     """
     s, stream = simulation, simulation.stream
     size = len(stream)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Durations = Callable[[Program, "Machine", list[Command], list[Phase]], list[int]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Simulation:
     """One timed run. Arrays have one int64 per command, in the order of `stream`, in cycles.
 

@@ -49,7 +49,7 @@ UNKNOWN = isa.SourceOp("(no source operation)", "unknown", "forward")
 """What a tag stands for that the program's table of operations lacks."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CommandStream:
     """The commands of all queues in one sequence: queue by queue, in each queue's order.
 
@@ -88,7 +88,7 @@ def flatten(program: Program) -> CommandStream:
     commands: list[Command] = []
     first = [0]
     for queue in Queue:
-        commands += program.queues[queue]
+        commands += program.queues.get(queue, [])
         first.append(len(commands))
     post = _numbers([-1 if c.post is None else c.post for c in commands])
     amount, extra = np.ones_like(post), np.full_like(post, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from itertools import pairwise
 from random import Random
 
@@ -238,7 +239,7 @@ def test_the_critical_path_covers_the_run(seed: int, size: int, preset: str):
 @few
 @given(SEEDS, PRESETS, SEEDS)
 def test_slack_is_slack(seed: int, preset: str, choice: int):
-    """Delaying a command by its slack leaves the length of the run, and one cycle more does not."""
+    """A command that is late by its slack leaves the length of the run; by one cycle more, not."""
     program = random_program(Random(seed), 40)
     only_one_direction(program)
     s = simulate(program, load_machine(preset))
@@ -248,7 +249,17 @@ def test_slack_is_slack(seed: int, preset: str, choice: int):
     victim = works[choice % len(works)]
     spare = int(slack(s)[victim])
     assert delayed(s, victim, spare) == s.cycles
-    assert delayed(s, victim, spare + 1) == s.cycles + 1
+    if not posts_compete(s):
+        assert delayed(s, victim, spare + 1) == s.cycles + 1
+
+
+def posts_compete(s: Simulation) -> bool:
+    """Whether several queues raise one semaphore: one's post may then stand in for another's."""
+    posters = defaultdict(set)
+    for posts in (s.stream.post, s.stream.extra_post):
+        for semaphore, queue in zip(posts.tolist(), s.stream.queue.tolist(), strict=True):
+            posters[semaphore].add(queue)
+    return any(len(queues) > 1 for semaphore, queues in posters.items() if semaphore >= 0)
 
 
 def only_one_direction(program: Program) -> None:

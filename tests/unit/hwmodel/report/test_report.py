@@ -92,7 +92,9 @@ def test_utilisation_is_what_it_says(found: dict[str, Any]):
 def test_no_operation_beats_its_roofline(found: dict[str, Any]):
     for op in found["ops"]:
         assert 0 <= op["roofline_fraction"] <= 1 + 1e-12
+        assert 0 <= op["bandwidth_fraction"] <= 1 + 1e-12
         assert op["active_cycles"] <= found["cycles"]
+    assert 0 < found["roofline"]["step"]["roofline_fraction"] <= 1
     points = found["roofline"]["points"]
     assert [p["op"] for p in points] == [i for i, op in enumerate(found["ops"]) if op["macs"]]
 
