@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from ssft.hwmodel.timing.event_loop import FENCE, TRANSFER
+from ssft.hwmodel.timing.event_loop import FENCE, NEVER, TRANSFER
 from ssft.hwmodel.timing.events import Simulation
 
 Cause = Literal["work", "sharing", "latency", "issue"]
@@ -76,28 +76,61 @@ def slack(simulation: Simulation) -> np.ndarray:
     """How many cycles later each command could have left its unit without a longer run, as int64.
 
     Transfers are taken to last as long as they did, though moving them would change whom they share
-    bandwidth with; and posts of several queues to one semaphore to come in the order in which they
-    came, so that slack there is at least this.
+    bandwidth with. Where several queues post to one semaphore, a waiting command is taken to need
+    exactly the posts that it got, so that slack there may be more than this.
     """
     s, stream = simulation, simulation.stream
-    size = len(stream)
-    latest_complete = [simulation.cycles] * size
-    latest_leave = [simulation.cycles] * size
+    latest_complete = [simulation.cycles] * len(stream)
+    latest_leave = [simulation.cycles] * len(stream)
     leave, start = s.leave.tolist(), s.start.tolist()
     first = set(stream.first)
-    counts = [[count for count, _ in reached] for reached in s.reached]
     wait, value = stream.wait.tolist(), stream.wait_value.tolist()
-    fence = (s.kind == FENCE).tolist()
-    transfer = (s.kind == TRANSFER).tolist()
+    fence, transfer = (s.kind == FENCE).tolist(), (s.kind == TRANSFER).tolist()
+    deadlines = _Deadlines(simulation)
     for i in reversed(s.order.tolist()):
+        complete = latest_complete[i] = min(latest_complete[i], deadlines.of(i))
         delay = s.latency if transfer[i] else 0
-        leaves = latest_leave[i] = min(latest_leave[i], latest_complete[i] - delay)
+        leaves = latest_leave[i] = min(latest_leave[i], complete - delay)
         starts = leaves if fence[i] else leaves - (leave[i] - start[i])
         if wait[i] >= 0 and value[i] > 0:
-            producer = s.reached[wait[i]][bisect_left(counts[wait[i]], value[i])][1]
-            latest_complete[producer] = min(latest_complete[producer], starts)
+            deadlines.add(wait[i], value[i], starts)
         if i not in first:
             latest_leave[i - 1] = min(latest_leave[i - 1], starts - s.issue_cycles)
-            held = leaves if fence[i] else latest_complete[i]
+            held = leaves if fence[i] else complete
             latest_complete[i - 1] = min(latest_complete[i - 1], held)
     return np.array(latest_leave, dtype=np.int64) - s.leave
+
+
+class _Deadlines:
+    """Until when posts have to come, for the commands that wait for them."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.counts = [[count for count, _ in posts] for posts in simulation.reached]
+        self.latest = [
+            np.full(len(posts), simulation.cycles, dtype=np.int64) for posts in simulation.reached
+        ]
+        self.posts: dict[int, list[tuple[int, int]]] = {}
+        queue = simulation.stream.queue
+        for semaphore, posts in enumerate(simulation.reached):
+            for position, (_, command) in enumerate(posts):
+                self.posts.setdefault(command, []).append((semaphore, position))
+        self.one_queue = [
+            len(np.unique(queue[[command for _, command in posts]])) < 2
+            for posts in simulation.reached
+        ]
+
+    def add(self, semaphore: int, value: int, cycle: int) -> None:
+        """The semaphore has to reach `value` by `cycle`."""
+        position = bisect_left(self.counts[semaphore], value)
+        latest = self.latest[semaphore]
+        latest[position] = min(latest[position], cycle)
+
+    def of(self, command: int) -> int:
+        """Until when `command` has to be complete."""
+        found = NEVER
+        for semaphore, position in self.posts.get(command, ()):
+            latest = self.latest[semaphore]
+            # A queue completes in order, so the posts of one queue pass deadlines on by themselves.
+            mine = latest[position] if self.one_queue[semaphore] else latest[position:].min()
+            found = min(found, int(mine))
+        return found
