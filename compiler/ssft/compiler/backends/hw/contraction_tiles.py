@@ -223,7 +223,8 @@ class ContractionTiles:
     def emit(self, emitter: Emitter, addresses: Sequence[int]) -> None:
         """Writes the commands of all tiles."""
         op = self.op
-        emitter.begin("contraction", op.origin, op.macs, op.masked_macs)
+        factors = (op.b[0], op.a[0])
+        emitter.begin("contraction", op.origin, factors, op.macs, op.masked_macs)
         _Writer(self, emitter, addresses).write()
 
 

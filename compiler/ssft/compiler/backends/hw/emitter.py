@@ -51,14 +51,24 @@ class Emitter:
     _arguments: dict[tuple[int, ...], int] = field(default_factory=dict)
     _durations: dict[int, int] = field(default_factory=dict)
 
-    def begin(self, kind: str, origin: Origin, macs: int = 0, masked: int = 0) -> None:
-        """Starts a kernel: what follows is tagged with it."""
+    def begin(
+        self,
+        kind: str,
+        origin: Origin,
+        buffers: Sequence[Buffer] = (),
+        macs: int = 0,
+        masked: int = 0,
+    ) -> None:
+        """Starts a kernel: what follows is tagged with it.
+
+        It is named after the parameter among `buffers`, if there is one, else after the operation.
+        """
         self.kernel = len(self.program.operations)
         self.tag = self.kernel
         phase: Phase = origin.phase
-        self.program.operations.append(
-            SourceOp(origin.name, kind, phase, origin.location, macs, masked)
-        )
+        parameters = [b.name.removesuffix(":bf16") for b in buffers if b.kind == "argument"]
+        name = parameters[0] if parameters else origin.name
+        self.program.operations.append(SourceOp(name, kind, phase, origin.location, macs, masked))
 
     def micro_program(self, program: MicroProgram) -> int:
         """The number of a micro-program in the program's table."""

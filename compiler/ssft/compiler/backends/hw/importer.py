@@ -20,6 +20,7 @@ from ssft.compiler.backends.hw.import_contractions import import_contraction
 from ssft.compiler.backends.hw.import_state import ImportState
 from ssft.compiler.backends.hw.in_place import in_place_values
 from ssft.compiler.backends.hw.layouts import argument_orders
+from ssft.compiler.backends.hw.masked_work import masked_macs
 from ssft.compiler.backends.hw.views import Buffer, whole
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature
@@ -176,6 +177,7 @@ class _Origins:
         self.failed: set[ir.Value] = set()
         self._forward = forward_operations(step)
         self._weight_gradients = weight_gradient_operations(step)
+        self._masked = masked_macs(step)
 
     def of(self, op: ir.Operation) -> Origin:
         """Where `op` comes from."""
@@ -192,7 +194,7 @@ class _Origins:
 
     def masked_macs(self, op: ir.Operation) -> int:
         """Multiply-adds that a weight gradient of all rows and columns would have on top."""
-        return 0
+        return self._masked.get(op, 0)
 
 
 def source_line(location: ir.Location) -> str:

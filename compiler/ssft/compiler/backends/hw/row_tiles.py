@@ -47,7 +47,7 @@ class LookupTiles:
     def emit(self, emitter: Emitter, addresses: Sequence[int]) -> None:
         """Writes the gathers and the stores."""
         op = self.op
-        emitter.begin("lookup", op.origin)
+        emitter.begin("lookup", op.origin, [op.table])
         element = ELEMENT_BYTES[op.out.stored_as]
         for number, start in enumerate(range(0, op.count, self._height)):
             rows = min(self._height, op.count - start)

@@ -228,7 +228,9 @@ class VectorTiles:
 
     def emit(self, emitter: Emitter, addresses: Sequence[int]) -> None:
         """Writes the commands of all tiles."""
-        emitter.begin(kernel_kind(self.kernel), self.kernel.nests[0].origin)
+        nest = self.kernel.nests[0]
+        updated = [o.buffer for o in nest.outputs] if nest.optimizer is not None else []
+        emitter.begin(kernel_kind(self.kernel), nest.origin, updated)
         _TileWriter(self, emitter, addresses).write()
 
 
