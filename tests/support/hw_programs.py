@@ -7,10 +7,11 @@ trips. `matmul_program` is one that a machine can run.
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from ssft.hwmodel.isa import (
@@ -56,6 +57,13 @@ def small_machine(spm: int = 1 << 16, dram: int = 1 << 24) -> SmallMachine:
     return SmallMachine(Memory(spm), Memory(dram))
 
 
+few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For tests of whole programs, which take a while to make."""
+
+many = settings(max_examples=150, deadline=None)
+"""For tests of small things."""
+
+
 def unsigned(bits: int) -> st.SearchStrategy[int]:
     top = (1 << bits) - 1
     return st.sampled_from([0, 1, top]) | st.integers(0, top)
@@ -72,6 +80,13 @@ words = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 
 def tuples(of: st.SearchStrategy[Any], most: int = 4) -> st.SearchStrategy[tuple]:
     return st.lists(of, max_size=most).map(tuple)
+
+
+def whole(kind: type, /, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Instances of a dataclass; every field must be given, so that a new one is not forgotten."""
+    difference = {field.name for field in fields(kind)} ^ values.keys()
+    assert not difference, f"{kind.__name__}: {difference}"
+    return st.builds(kind, **values)
 
 
 def commands_of(kind: type[Command]) -> st.SearchStrategy[Command]:
@@ -91,7 +106,7 @@ def commands(queue: Queue | None = None) -> st.SearchStrategy[Command]:
     return st.sampled_from(kinds).flatmap(commands_of)
 
 
-dims = st.builds(
+dims = whole(
     Dim,
     kind=st.sampled_from(["batch", "m", "n", "k"]),
     extent=sizes,
@@ -99,7 +114,7 @@ dims = st.builds(
     b=offsets,
     c=offsets,
 )
-contractions = st.builds(
+contractions = whole(
     Contraction,
     dims=tuples(dims),
     a_dtype=st.sampled_from(DTYPES),
@@ -109,21 +124,21 @@ contractions = st.builds(
     lane_tile=st.tuples(st.integers(1, 64), st.integers(1, 64)),
     indexed=st.none() | st.integers(0, 4),
 )
-accesses = st.builds(
+accesses = whole(
     Access,
     slot=st.integers(0, 9),
     offset=offsets,
     strides=tuples(offsets),
     initial=st.none() | offsets | floats,
 )
-micro_ops = st.builds(
+micro_ops = whole(
     MicroOp,
     name=words,
     operands=tuples(st.integers(0, 99), 3),
     dtype=st.sampled_from(DTYPES),
     immediate=st.none() | st.integers(-(1 << 63), (1 << 64) - 1) | floats | names,
 )
-nests = st.builds(
+nests = whole(
     Nest,
     extents=tuples(sizes),
     reduction=tuples(st.booleans()),
@@ -133,14 +148,14 @@ nests = st.builds(
     results=tuples(st.integers(0, 99)),
     origins=tuples(st.tuples(sizes, sizes)),
 )
-slots = st.builds(
+slots = whole(
     Slot,
     dtype=st.sampled_from(DTYPES),
     elements=sizes,
     access=st.sampled_from(["in", "out", "inout", "temporary"]),
 )
-micro_programs = st.builds(MicroProgram, kind=names, slots=tuples(slots), nests=tuples(nests, 3))
-dram_buffers = st.builds(
+micro_programs = whole(MicroProgram, kind=names, slots=tuples(slots), nests=tuples(nests, 3))
+dram_buffers = whole(
     DramBuffer,
     name=names,
     address=unsigned(48),
@@ -152,8 +167,9 @@ dram_buffers = st.builds(
     argument=st.none() | st.integers(0, 99),
     result=st.none() | st.integers(0, 99),
     data=st.none() | st.binary(max_size=100),
+    mirror=st.none() | st.integers(0, 99),
 )
-spm_slots = st.builds(
+spm_slots = whole(
     SpmSlot,
     name=names,
     address=unsigned(32),
@@ -162,7 +178,7 @@ spm_slots = st.builds(
     last=sizes,
     buffers=st.integers(1, 4),
 )
-source_ops = st.builds(
+source_ops = whole(
     SourceOp,
     name=names,
     kind=names,
@@ -173,22 +189,22 @@ source_ops = st.builds(
 )
 
 
-@st.composite
-def programs(draw: st.DrawFn) -> Program:
+def programs() -> st.SearchStrategy[Program]:
     """Programs whose every value is in its range; their numbers refer to nothing."""
-    return Program(
-        machine=draw(names),
-        precision=draw(st.sampled_from(["bf16", "f32"])),
-        queues={queue: draw(st.lists(commands(queue), max_size=4)) for queue in Queue},
-        contractions=draw(st.lists(contractions, max_size=2)),
-        micro_programs=draw(st.lists(micro_programs, max_size=2)),
-        arguments=draw(st.lists(tuples(unsigned(32)), max_size=3)),
-        dram=draw(st.lists(dram_buffers, max_size=2)),
-        spm=draw(st.lists(spm_slots, max_size=2)),
-        operations=draw(st.lists(source_ops, max_size=3)),
-        dram_bytes=draw(sizes),
-        spm_bytes=draw(sizes),
-        spm_lower_bound=draw(sizes),
+    return whole(
+        Program,
+        machine=names,
+        precision=st.sampled_from(["bf16", "f32"]),
+        queues=st.fixed_dictionaries({q: st.lists(commands(q), max_size=4) for q in Queue}),
+        contractions=st.lists(contractions, max_size=2),
+        micro_programs=st.lists(micro_programs, max_size=2),
+        arguments=st.lists(tuples(unsigned(32)), max_size=3),
+        dram=st.lists(dram_buffers, max_size=2),
+        spm=st.lists(spm_slots, max_size=2),
+        operations=st.lists(source_ops, max_size=3),
+        dram_bytes=sizes,
+        spm_bytes=sizes,
+        spm_lower_bound=sizes,
     )
 
 

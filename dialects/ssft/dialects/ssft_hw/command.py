@@ -69,11 +69,9 @@ class CommandOp(Operation):
 
 def _check_width(value: ir.Attribute, name: str, bits: int) -> int:
     """Returns the number that an attribute is, which must fit its field."""
-    number = value.value if isinstance(value, ir.IntegerAttr) else None
-    require(
-        number is not None and str(value.type) == "i64",
-        f"attribute '{name}' must be an i64 integer, but is {value}",
-    )
+    if not isinstance(value, ir.IntegerAttr) or str(value.type) != "i64":
+        raise ConstraintViolation(f"attribute '{name}' must be an i64 integer, but is {value}")
+    number = value.value
     require(not number >> bits, f"attribute '{name}' is {number}, which does not fit {bits} bits")
     return number
 

@@ -25,7 +25,7 @@ def semaphore_problems(queues: Queues) -> list[str]:
     stopped, counts = _run(queues)
     for queue, position in stopped.items():
         command = queues[queue][position]
-        if (queue, position) in hopeless:
+        if (queue, position) in hopeless or command.wait is None:
             continue
         message = (
             f"{place_name(queue, position, command)} never starts: it waits for semaphore "

@@ -42,7 +42,7 @@ def from_plain(annotation: Any, plain: Any, blobs: Blobs) -> Any:
 
 def schema(annotation: Any) -> str:
     """Describes a type down to the last field, so that two versions of it can be told apart."""
-    if dataclasses.is_dataclass(annotation):
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         hints = _hints(annotation)
         inner = ",".join(
             f"{f.name}:{schema(hints[f.name])}" for f in dataclasses.fields(annotation)

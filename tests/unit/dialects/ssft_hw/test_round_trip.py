@@ -6,8 +6,8 @@ import dataclasses
 import io
 
 import pytest
-from hw_programs import matmul_program, programs
-from hypothesis import given, settings
+from hw_programs import few, matmul_program, programs
+from hypothesis import given
 
 from ssft.compiler.backends.hw.dialect import from_mlir, to_mlir
 from ssft.compiler.diagnostics import UserError
@@ -31,6 +31,7 @@ CONTEXT = new_context()
 
 
 @given(programs())
+@few
 def test_round_trip(program):
     module = to_mlir(program, CONTEXT)
     assert from_mlir(module) == program
@@ -39,7 +40,7 @@ def test_round_trip(program):
 
 
 @given(programs())
-@settings(max_examples=20)
+@few
 def test_round_trip_by_bytecode(program):
     stream = io.BytesIO()
     to_mlir(program, CONTEXT).operation.write_bytecode(stream)

@@ -143,6 +143,49 @@ def test_the_docstring_has_an_example_that_is_valid(context, op):
     assert module.operation.verify()
 
 
+ODD = [
+    "unit", "3 : i64", "-1 : i64", "3 : i32", "1.0 : f64", '"x"', "f32", "index", "[]", "[unit]",
+    "{}", "[{}]", "[{dtype = 3 : i64}]", "[array<i64>]", "array<i64>", "array<i64: -1>",
+    "array<i1: true>", "dense<1.0> : tensor<2xf32>", "dense<1> : tensor<i8>",
+    "dense<> : tensor<0xi8>", "affine_map<()->()>",
+]  # fmt: skip
+
+
+@all_operations
+def test_verifiers_answer_on_odd_attributes(context, op):
+    example = inspect.getdoc(op).split("Example::")[1].strip()
+    whole = ir.Module.parse(wrapped(op, example))
+    names = list(first(whole, op).attributes)
+    refused = 0
+    for odd in (None, *ODD):
+        for name in names:
+            module = ir.Module.parse(wrapped(op, example))
+            changed = first(module, op)
+            if odd is None:
+                del changed.attributes[name]
+            else:
+                changed.attributes[name] = ir.Attribute.parse(odd)
+            with DiagnosticCollector(context):
+                try:
+                    assert module.operation.verify()
+                except ir.MLIRError:
+                    refused += 1
+    assert refused > len(ODD) / 2
+
+
+def first(module: ir.Module, op: type) -> ir.Operation:
+    """The first operation of a kind."""
+    found = []
+
+    def visit(candidate: ir.Operation) -> ir.WalkResult:
+        if candidate.name == op.OPERATION_NAME:
+            found.append(candidate)
+        return ir.WalkResult.ADVANCE
+
+    module.operation.walk(visit)
+    return found[0]
+
+
 # Verifiers of commands, for every field --------------------------------------------------------
 
 

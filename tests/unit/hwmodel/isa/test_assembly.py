@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 import pytest
-from hw_programs import commands, matmul_program, micro_programs, programs
+from hw_programs import commands, few, many, matmul_program, micro_programs, programs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +35,7 @@ TEXT = to_text(matmul_program())
 
 
 @given(programs())
+@few
 def test_round_trip(program):
     text = to_text(program)
     assert encode(from_text(text)) == encode(program)
@@ -43,12 +44,14 @@ def test_round_trip(program):
 
 
 @given(micro_programs)
+@many
 def test_micro_programs_survive(program):
     back = from_text(to_text(Program("m", "f32", micro_programs=[program])))
     assert back.micro_programs == [program]
 
 
 @given(commands())
+@many
 def test_both_readers_of_commands_agree(command):
     text = command_text(command)
     assert _quick_command(text) == _exact_command(Line("f", 1, text)) == command
@@ -203,6 +206,7 @@ def test_a_text_that_ends_early_is_refused():
 
 
 @given(st.integers(0, len(TEXT)), st.integers(0, 3), st.text("01ax%={}[]\"',:;.\n -é", max_size=3))
+@many
 def test_any_change_is_read_or_refused(place, removed, added):
     try:
         program = from_text(TEXT[:place] + added + TEXT[place + removed :])
@@ -213,6 +217,7 @@ def test_any_change_is_read_or_refused(place, removed, added):
 
 
 @given(st.text(max_size=60))
+@many
 def test_anything_else_is_refused(text):
     with pytest.raises(AssemblyError):
         from_text(text)

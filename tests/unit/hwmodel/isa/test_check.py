@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
-from hw_programs import matmul_program, programs, small_machine
+from hw_programs import few, many, matmul_program, programs, small_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +53,7 @@ def test_a_good_program_has_no_problems():
 
 
 @given(programs())
+@few
 def test_any_program_can_be_checked(program):
     assert all(isinstance(problem, str) for problem in problems(program, MACHINE))
 
@@ -360,6 +361,7 @@ def semaphore_programs(draw) -> Program:
 
 
 @given(semaphore_programs(), st.randoms(use_true_random=False))
+@many
 def test_any_order_of_execution_ends_as_predicted(program, random):
     """Executes ready commands in a random order, as a machine might."""
     at, counts = dict.fromkeys(Queue, 0), dict.fromkeys(range(15), 0)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hw_programs import commands
+from hw_programs import commands, many
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ kinds = pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.MNEMONIC
 
 
 @given(st.lists(commands(), max_size=8))
+@many
 def test_round_trip(some):
     data = encode_commands(QUEUE, some)
     assert len(data) == 32 * len(some)
@@ -27,6 +28,7 @@ def test_round_trip(some):
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=3).map(b"".join))
+@many
 def test_what_can_be_decoded_is_encoded_as_it_was(data):
     try:
         some = decode_commands(QUEUE, data)

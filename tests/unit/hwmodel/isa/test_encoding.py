@@ -9,8 +9,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from hw_programs import matmul_program, programs
-from hypothesis import given, settings
+from hw_programs import few, many, matmul_program, programs
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ssft.hwmodel.errors import MachineError
@@ -22,6 +22,7 @@ HEAD = 64
 
 
 @given(programs())
+@few
 def test_round_trip(program):
     data = encode(program)
     assert decode(data) == program
@@ -59,7 +60,7 @@ def test_the_file_is_compact():
 
 
 @given(st.integers(0, len(PROGRAM) - 1), st.integers(1, 255))
-@settings(max_examples=200)
+@many
 def test_a_changed_byte_is_noticed(place, change):
     data = bytearray(PROGRAM)
     data[place] ^= change
@@ -68,12 +69,14 @@ def test_a_changed_byte_is_noticed(place, change):
 
 
 @given(st.integers(0, len(PROGRAM) - 1))
+@many
 def test_a_file_that_is_cut_short_is_noticed(size):
     with pytest.raises(MachineError):
         decode(PROGRAM[:size])
 
 
 @given(st.binary(max_size=200))
+@many
 def test_anything_else_is_refused(data):
     for prefix in (b"", encoding.MAGIC, PROGRAM[:HEAD]):
         with pytest.raises(MachineError):

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from ssft.compiler.backends.hw.dialect_attributes import Attributes
-from ssft.compiler.backends.hw.dialect_tables import READERS, WRITERS, create, operations_of
+from ssft.compiler.backends.hw.dialect_tables import READERS, WRITERS, Made, create, operations_of
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.collect import DiagnosticCollector
 from ssft.dialects import new_context
@@ -40,7 +40,7 @@ def to_mlir(program: Program, context: ir.Context | None = None) -> ir.Module:
     with context, ir.Location.unknown():
         module = ir.Module.create()
         make = Attributes(context)
-        attributes = {
+        attributes: Made = {
             "machine": make.string(program.machine),
             "precision": make.string(program.precision),
             **{name: make.integer(getattr(program, name)) for name in _NUMBERS},
@@ -52,7 +52,7 @@ def to_mlir(program: Program, context: ir.Context | None = None) -> ir.Module:
                 write(make, body, number, entry)
         locations = [_location(op) for op in program.operations]
         for queue in Queue:
-            unit = {"unit": make.string(queue.name.lower())}
+            unit: Made = {"unit": make.string(queue.name.lower())}
             op = create(QueueOp.OPERATION_NAME, unit, body, regions=1)
             block = op.regions[0].blocks.append()
             _write_commands(make, block, program.queues.get(queue, []), locations)
@@ -74,7 +74,7 @@ def _write_commands(
     unknown = ir.Location.unknown()
     with ir.InsertionPoint(block):
         for command in commands:
-            attributes: dict[str, ir.Attribute] = {"tag": make.integer(command.tag)}
+            attributes: Made = {"tag": make.integer(command.tag)}
             for name in _FIELDS[type(command)]:
                 attributes[name] = make.integer(getattr(command, name))
             if command.wait is not None:
