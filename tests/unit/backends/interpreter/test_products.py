@@ -27,6 +27,7 @@ LAYOUTS = (
     "kml,knl->mn",
     "mk,k->m",
     "bk,bk->b",
+    "lmk,bnk->mnlb",
 )
 SIZES = {"m": 5, "n": 3, "k": 19, "b": 2, "h": 3, "l": 4}
 

@@ -162,6 +162,16 @@ def test_comparisons_of_integers(name):
             assert holds == PREDICATES[name](x, y)
 
 
+def test_a_true_bit_is_minus_one_to_signed_operations():
+    a, b = np.array([False, False, True, True]), np.array([False, True, False, True])
+    signed = elementwise("arith.cmpi slt, %x0, %x1 : i1", [a, b], "i1")
+    unsigned = elementwise("arith.cmpi ult, %x0, %x1 : i1", [a, b], "i1")
+    assert signed.tolist() == [False, False, True, False]
+    assert unsigned.tolist() == [False, True, False, False]
+    for name, expected in (("addi", a ^ b), ("muli", a & b), ("maxsi", a & b), ("minsi", a | b)):
+        assert (elementwise(f"arith.{name} %x0, %x1 : i1", [a, b], "i1") == expected).all()
+
+
 def _wrapped(value: int, bits: int) -> int:
     return (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
 

@@ -133,7 +133,8 @@ def _loops(operations: Sequence[ir.Operation]) -> list[int]:
 
 
 def _captured(block: ir.Block, operations: Sequence[ir.Operation]) -> list[ir.Value]:
-    inside, outside = set(block.arguments), dict[ir.Value, None]()
+    inside: set[ir.Value] = set(block.arguments)
+    outside: dict[ir.Value, None] = {}
     for op in operations:
         if len(op.regions):
             raise Unsupported(f"{op.name} in a region")

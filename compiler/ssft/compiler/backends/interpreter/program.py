@@ -120,14 +120,12 @@ class InterpreterProgram:
 def _memory(info: ArgumentInfo | ResultInfo, pointer: int) -> np.ndarray:
     if not info.bytes:
         return np.empty(info.shape, stored_type(info.dtype))
-    buffer = (ctypes.c_char * info.bytes).from_address(pointer)
-    return np.frombuffer(buffer, stored_type(info.dtype)).reshape(info.shape)
+    memory = np.ctypeslib.as_array((ctypes.c_uint8 * info.bytes).from_address(pointer))
+    return memory.view(stored_type(info.dtype)).reshape(info.shape)
 
 
 def _overlaps(array: np.ndarray, taken: Sequence[tuple[int, int]]) -> bool:
-    """Whether memory of `array` is in one of the intervals `taken`, sorted and disjoint."""
-    low, high = byte_bounds(array)
+    """Whether `array` is a view of memory in one of the intervals `taken`, sorted and disjoint."""
+    low, _ = byte_bounds(array)
     number = bisect.bisect_right(taken, (low, math.inf)) - 1
-    before = number >= 0 and taken[number][1] > low
-    behind = number + 1 < len(taken) and taken[number + 1][0] < high
-    return before or behind
+    return number >= 0 and taken[number][1] > low

@@ -69,11 +69,8 @@ def _is_product(nest: Nest, in_own_type: bool) -> bool:
     What is no contraction for the accelerator is summed in its own type there; in those of at least
     32 bits there is no difference.
     """
-    left, right, _ = nest.views
-    free = (left.loops ^ right.loops) & set(nest.kept)
-    if nest.elements[0] == "i1" or (in_own_type and nest.elements[0] in ("bf16", "f16")):
-        return False
-    return bool(free) or not in_own_type
+    element = nest.elements[0]
+    return element != "i1" and not (in_own_type and element in ("bf16", "f16"))
 
 
 def _multiplies_and_adds(body: Body) -> bool:
@@ -110,17 +107,15 @@ def product(nest: Nest, multiply: Arithmetic, *, exact: bool) -> Callable[..., l
     order = (*batch, *rows, *columns)
 
     def function(a: Any, b: Any, c: Any) -> list[np.ndarray]:
-        factors = [
-            _arranged(view, value, (nest.reduced, batch, free)).astype(sums, copy=False)
-            for view, value, free in ((left, a, rows), (right, b, columns))
-        ]
+        first = _arranged(left, a, (nest.reduced, batch, rows)).astype(sums, copy=False)
+        second = _arranged(right, b, (nest.reduced, batch, columns)).astype(sums, copy=False)
         initial = _arranged(out, c, (batch, rows, columns)).astype(sums, copy=False)
         if exact and sums.kind == "f":
             if narrow:
-                factors = [to_bf16(factor) for factor in factors]
-            found = ordered_product(*factors, initial)
+                first, second = to_bf16(first), to_bf16(second)
+            found = ordered_product(first, second, initial)
         else:
-            found = plain_product(*factors, initial)
+            found = plain_product(first, second, initial)
         found = rounded(found.reshape([nest.sizes[d] for d in order]), element)
         return [nest.targets[0].arrange(found, order)]
 

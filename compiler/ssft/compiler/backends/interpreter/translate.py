@@ -50,7 +50,9 @@ def translate(step: ir.Operation, arithmetic: Arithmetic) -> Code:
     Raises:
         UserError: there are operations without a rule; the message names them all.
     """
-    numbers = {value: n for n, value in enumerate(step_ir.body(step).arguments)}
+    numbers: dict[ir.Value, int] = {
+        value: n for n, value in enumerate(step_ir.body(step).arguments)
+    }
     instructions: list[Instruction] = []
     constants: dict[int, Any] = {}
     missing: Counter[str] = Counter()

@@ -66,7 +66,7 @@ def parse_maps(
     for expressions, shape in zip(parsed, shapes, strict=True):
         for (coefficients, constant), size in zip(expressions, shape, strict=True):
             if len(coefficients) == 1 and set(coefficients.values()) == {1} and constant == 0:
-                sizes.setdefault(*coefficients, size)
+                sizes.setdefault(next(iter(coefficients)), size)
     count = maps[0].n_dims
     if set(sizes) != set(range(count)):
         raise Unsupported("a loop without a dimension of its own")
