@@ -1,0 +1,149 @@
+"""Experiment E10: how much faster a step gets as less of it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from ssft.hwmodel.config import Machine
+from ssft.hwmodel.experiments.layer import LinearLayer, Mask
+from ssft.hwmodel.experiments.measure import Report, run_layer
+from ssft.hwmodel.experiments.study import (
+    Chart,
+    Column,
+    Expectation,
+    Series,
+    Study,
+    by_density,
+    ratio,
+)
+
+DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+PRODUCTS = ("forward", "input_gradient", "weight_gradient")
+SLACK = 1.005
+"""Tiles of lanes fit some extents better than others."""
+
+COLUMNS = (
+    Column("density", "density", "%"),
+    Column("macs", "MACs", "MAC"),
+    Column("ceiling", "MACs saved", "x"),
+    Column("law", "3/(2+d)", "x"),
+    Column("tensor_speed_up", "tensor unit", "x"),
+    Column("product_speed_up", "products", "x"),
+    Column("step_speed_up", "step", "x"),
+    Column("energy_gain", "energy", "x"),
+    Column("seconds", "step", "s"),
+    Column("bound", "longest busy", "text"),
+)
+
+Run = Callable[[float], Report]
+"""From a density to the report of a step."""
+
+
+def layer_density_study(
+    layer: LinearLayer,
+    machine: Machine,
+    mask: Mask = "rows",
+    densities: Sequence[float] = DENSITIES,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Study:
+    """The sweep for a linear layer."""
+    subject = f"linear layer {layer}, {mask.replace('_', ' ')}, machine {machine.name}"
+    return density_study(
+        lambda value: run_layer(layer, mask, value, machine), subject, densities, progress
+    )
+
+
+def density_study(
+    run: Run,
+    subject: str,
+    densities: Sequence[float] = DENSITIES,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Study:
+    """The sweep for whatever `run` runs; density 1 is the denominator of all ratios."""
+    reports: dict[float, Report] = {}
+    for value in sorted({*densities, 1.0}):
+        progress(f"density {value:.3g}")
+        reports[value] = run(value)
+    rows = [_row(value, found, reports[1.0]) for value, found in reports.items()]
+    return Study(
+        name="E10",
+        title="density sweep",
+        subject=subject,
+        columns=COLUMNS,
+        rows=tuple(rows),
+        chart=Chart(
+            "speed-up over training everything",
+            "density",
+            "speed-up",
+            (
+                Series("3 / (2 + density)", by_density(rows, "law"), dashed=True),
+                Series("multiply-adds saved", by_density(rows, "ceiling"), dashed=True),
+                Series("tensor unit's busy time", by_density(rows, "tensor_speed_up")),
+                Series("time of the products", by_density(rows, "product_speed_up")),
+                Series("time of the step", by_density(rows, "step_speed_up")),
+            ),
+        ),
+        expectations=_expectations(rows),
+        denominators=(
+            "every ratio is density 1 over the row's density, on the same machine",
+            "products: what the critical path spends in forward, input and weight gradient",
+            "step: with the optimizer, whose traffic falls with density, too",
+        ),
+        notes=_notes(rows),
+    )
+
+
+def _row(density: float, report: Report, dense: Report) -> dict[str, Any]:
+    def products(found: Report) -> int:
+        return sum(found["phases"][phase]["cycles"] for phase in PRODUCTS)
+
+    return {
+        "density": density,
+        "macs": report["macs"]["executed"],
+        "ceiling": ratio(dense["macs"]["executed"], report["macs"]["executed"]),
+        "law": 3 / (2 + density),
+        "tensor_speed_up": ratio(
+            dense["units"]["tensor"]["busy"], report["units"]["tensor"]["busy"]
+        ),
+        "product_speed_up": ratio(products(dense), products(report)),
+        "step_speed_up": ratio(dense["seconds"], report["seconds"]),
+        "energy_gain": ratio(dense["energy_joules"], report["energy_joules"]),
+        "seconds": report["seconds"],
+        "bound": report["closed_form"]["busiest_unit"],
+    }
+
+
+def _notes(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    if all(row["bound"] == "tensor" for row in rows):
+        return ()
+    return (
+        "where DRAM is busiest, products gain less than the tensor unit does: the weight gradient"
+        " reads activations and their gradients whatever trains",
+    )
+
+
+def _expectations(rows: list[dict[str, Any]]) -> tuple[Expectation, ...]:
+    least = rows[0]
+    bound = all(row["tensor_speed_up"] <= SLACK * row["ceiling"] for row in rows)
+    worst = max(row["tensor_speed_up"] / row["ceiling"] for row in rows)
+    below = all(row["product_speed_up"] <= SLACK * row["law"] for row in rows)
+    top = max(row["product_speed_up"] / row["law"] for row in rows)
+    rising = all(a["step_speed_up"] >= b["step_speed_up"] / SLACK
+                 for a, b in pairwise(rows))  # fmt: skip
+    return (
+        Expectation(
+            "the tensor unit gains at most the multiply-adds saved",
+            f"at most {worst:.3f} of it",
+            bound,
+        ),
+        Expectation(
+            "the products gain at most 3/(2+d), less overheads",
+            f"at most {top:.3f} of it; {least['product_speed_up']:.2f} times at "
+            f"{100 * least['density']:g} %, where the law says {least['law']:.2f}",
+            below,
+        ),
+        Expectation("the step never gets slower as less trains", "never" if rising else "it does",
+                    rising),
+    )  # fmt: skip
