@@ -121,8 +121,8 @@ def aligned_sizes(extents: Sequence[int]) -> list[int]:
 
 
 def _useful(count: int, extent: int) -> bool:
-    """Divisors, powers of two and multiples of 16: enough choice for a tile size."""
-    return extent % count == 0 or count & (count - 1) == 0 or count % 16 == 0
+    """Divisors and powers of two: enough choice for a tile size."""
+    return extent % count == 0 or count & (count - 1) == 0
 
 
 def boxes(extents: Sequence[int], size: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -50,6 +50,9 @@ ROW_SHARE = 8
 SHARES = (0.7, 0.5, 0.35, 0.2, 0.1, 0.05)
 """Fractions of the scratchpad to keep whole buffers in; the first with which all tiles fit."""
 
+GAIN_ALONE = 0.9
+"""A product gets all of the scratchpad that is left if that takes at most this part of its time."""
+
 Tiles = VectorTiles | ContractionTiles | LookupTiles | ScatterAddTiles
 Precision = Literal["bf16", "f32"]
 
@@ -112,6 +115,7 @@ class _Layout:
     kernels: Sequence[Kernel]
     tiles: list[Tiles]
     residency: Residency
+    starts: list[int]
     allocation: Allocation
 
     @classmethod
@@ -123,15 +127,17 @@ class _Layout:
         for share in SHARES:
             residency = choose_residency(kernels, results, machine, share)
             try:
-                tiles = [
+                chosen = [
                     _tiles(kernel, position, residency, machine, precision)
                     for position, kernel in enumerate(kernels)
                 ]
-                allocation = _allocate(residency, tiles, machine)
+                tiles = [tile for tile, _ in chosen]
+                starts = _slot_starts([alone for _, alone in chosen])
+                allocation = _allocate(residency, tiles, starts, machine)
             except (TilingError, AllocationError) as found:
                 error = found
                 continue
-            return cls(kernels, tiles, residency, allocation)
+            return cls(kernels, tiles, residency, starts, allocation)
         raise _does_not_fit(machine, error)
 
     @property
@@ -157,9 +163,15 @@ class _Layout:
             for slot in tiles.slots():
                 address = next(offsets)
                 addresses.append(address)
-                first = max(position - 1, 0)
                 program.spm.append(
-                    SpmSlot(slot.name, address, slot.total, first, position, slot.buffers)
+                    SpmSlot(
+                        slot.name,
+                        address,
+                        slot.total,
+                        self.starts[position],
+                        position,
+                        slot.buffers,
+                    )
                 )
             for entry in loads.get(position, ()):
                 origin = _origin(self.kernels[position])
@@ -177,32 +189,65 @@ def _origin(kernel: Kernel) -> Origin:
 
 def _tiles(
     kernel: Kernel, position: int, residency: Residency, machine: Machine, precision: Precision
+) -> tuple[Tiles, bool]:
+    """The tiling of a kernel, and whether it needs the scratchpad that is left for itself.
+
+    Normally the slots of the kernel before are still in use while this one's first tiles are
+    loaded, so each may take half. A large product gains more from larger tiles.
+    """
+    tiles = _new_tiles(kernel, machine, residency, precision)
+    left = machine.scratchpad.bytes - int(residency.occupied[position])
+    before = machine.scratchpad.bytes - int(residency.occupied[max(position - 1, 0)])
+    shared = min(left, before) // 2
+    if not isinstance(tiles, ContractionTiles):
+        try:
+            tiles.choose(shared)
+        except TilingError:
+            tiles.choose(left)
+            return tiles, True
+        return tiles, False
+    alone = _new_tiles(kernel, machine, residency, precision)
+    assert isinstance(alone, ContractionTiles)
+    alone.choose(left)
+    try:
+        tiles.choose(shared)
+    except TilingError:
+        return alone, True
+    if alone.cycles < GAIN_ALONE * tiles.cycles:
+        return alone, True
+    return tiles, False
+
+
+def _new_tiles(
+    kernel: Kernel, machine: Machine, residency: Residency, precision: Precision
 ) -> Tiles:
-    """The tiling of a kernel, within the scratchpad that resident buffers leave."""
-    span = slice(max(position - 1, 0), position + 1)
-    left = machine.scratchpad.bytes - int(residency.occupied[span].max(initial=0))
     resident = residency.ids
-    tiles: Tiles
     if isinstance(kernel, VectorKernel):
-        tiles = VectorTiles(kernel, machine, resident, residency.temporary)
-    elif isinstance(kernel.op, ContractionOp):
-        tiles = ContractionTiles(kernel.op, machine, resident, precision)
-    elif isinstance(kernel.op, RowLookup):
-        tiles = LookupTiles(kernel.op, machine, resident)
-    else:
-        assert isinstance(kernel.op, ScatterAdd)
-        tiles = ScatterAddTiles(kernel.op, machine, resident)
-    # The slots of the kernel before are still in use while this one's first tiles are loaded.
-    tiles.choose(left // 2)
-    return tiles
+        return VectorTiles(kernel, machine, resident, residency.temporary)
+    if isinstance(kernel.op, ContractionOp):
+        return ContractionTiles(kernel.op, machine, resident, precision)
+    if isinstance(kernel.op, RowLookup):
+        return LookupTiles(kernel.op, machine, resident)
+    assert isinstance(kernel.op, ScatterAdd)
+    return ScatterAddTiles(kernel.op, machine, resident)
 
 
-def _allocate(residency: Residency, tiles: Sequence[Tiles], machine: Machine) -> Allocation:
+def _slot_starts(alone: Sequence[bool]) -> list[int]:
+    """From which kernel on the slots of each kernel are reserved: mostly the one before."""
+    return [
+        position if position == 0 or alone[position] or alone[position - 1] else position - 1
+        for position in range(len(alone))
+    ]
+
+
+def _allocate(
+    residency: Residency, tiles: Sequence[Tiles], starts: Sequence[int], machine: Machine
+) -> Allocation:
     intervals = [
         Interval(entry.buffer.bytes, entry.loaded, entry.last) for entry in residency.resident
     ]
     intervals += [
-        Interval(slot.total, max(position - 1, 0), position)
+        Interval(slot.total, starts[position], position)
         for position, tile in enumerate(tiles)
         for slot in tile.slots()
     ]

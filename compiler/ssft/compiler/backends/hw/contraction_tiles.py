@@ -42,6 +42,8 @@ OWN_KINDS: dict[str, tuple[DimKind, ...]] = {
 START_SHARE = 8
 TARGET_TILES = 8
 BUDGET_STEPS = 16
+LEAST_K = 128
+"""K is not cut any smaller: it would take a command for little work."""
 
 
 @dataclass(eq=False, slots=True)
@@ -89,7 +91,11 @@ class ContractionTiles:
         step = max(self._machine.scratchpad.bytes // BUDGET_STEPS, 1)
         budget = budget // step * step or budget
         extents = tuple(self.extent(kind) for kind in KINDS)
-        allowed = tuple(self._allowed(kind) for kind in KINDS)
+        # Of a single loop any part is a box: the search has its own choice of sizes.
+        allowed = tuple(
+            self._allowed(kind) if len(self.groups[kind]) > 1 or kind == "k" else None
+            for kind in KINDS
+        )
         described = [self._described(self.operands[name]) for name in ("a", "b", "c")]
         self.tiling = search_gemm(
             *extents, *described, machine=self._machine, spm_budget_bytes=budget, allowed=allowed
@@ -98,6 +104,12 @@ class ContractionTiles:
         sizes = (tiling.tb, tiling.tm, tiling.tn, tiling.tk)
         self._sizes = dict(zip(KINDS, sizes, strict=True))
         self._cut_for_overlap()
+
+    @property
+    def cycles(self) -> int:
+        """Estimated cycles of the chosen tiling."""
+        assert self.tiling is not None
+        return self.tiling.est_cycles
 
     def _cut_for_overlap(self) -> None:
         """Cuts a product of resident operands into a few commands, so that others can overlap."""
@@ -125,7 +137,8 @@ class ContractionTiles:
     def _allowed(self, kind: DimKind) -> tuple[int, ...]:
         sizes = aligned_sizes([d.extent for d in self.groups[kind]])
         if kind == "k":
-            sizes = [s for s in sizes if s % GROUP == 0 or s == self.extent("k")]
+            whole = self.extent("k")
+            sizes = [s for s in sizes if s == whole or (s % GROUP == 0 and s >= LEAST_K)]
         return tuple(sizes)
 
     def _described(self, operand: Operand) -> SearchOperand:

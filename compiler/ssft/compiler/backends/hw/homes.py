@@ -1,14 +1,21 @@
-"""Lets loop nests write results straight to where they belong in DRAM.
+"""Lets operations write results straight to where they belong in DRAM.
 
-A `Store` that moves a value which nobody else reads is dropped, and the nest that computes the
-value writes to the store's target itself, tile by tile.
+A `Store` that moves a value which nobody else reads is dropped, and the nest or contraction that
+computes the value writes to the store's target itself, tile by tile.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
-from ssft.compiler.backends.hw.graph import Graph, LoopNest, Operand, Store
+from ssft.compiler.backends.hw.graph import (
+    ContractionOp,
+    Graph,
+    LoopNest,
+    Operand,
+    Store,
+)
 from ssft.compiler.backends.hw.import_state import align
 from ssft.compiler.backends.hw.uses import buffers_read, buffers_written
 from ssft.compiler.backends.hw.views import View
@@ -31,10 +38,14 @@ def write_results_home(graph: Graph) -> None:
         made, read = writers[id(source)], readers[id(source)]
         if len(made) != 1 or read != [position] or op.source.elements != source.elements:
             continue
-        nest = graph.ops[made[0]]
+        maker = graph.ops[made[0]]
         target = id(op.target.buffer)
         between = [p for p in readers[target] + writers[target] if made[0] < p < position]
-        if isinstance(nest, LoopNest) and not between and _redirect(nest, op):
+        if between:
+            continue
+        if isinstance(maker, LoopNest) and _redirect(maker, op):
+            dropped.add(position)
+        elif isinstance(maker, ContractionOp) and _redirect_product(maker, op):
             dropped.add(position)
     graph.ops = [op for position, op in enumerate(graph.ops) if position not in dropped]
 
@@ -49,6 +60,27 @@ def _redirect(nest: LoopNest, store: Store) -> bool:
     if moved is None:
         return False
     nest.outputs[number] = moved
+    return True
+
+
+def _redirect_product(product: ContractionOp, store: Store) -> bool:
+    """Makes the result of a contraction walk through the store's target."""
+    if product.accumulate or store.target.index_factors:
+        return False
+    extents = tuple(dim.extent for dim in product.dims)
+    result = Operand(product.c[0], product.c[1], tuple(dim.c for dim in product.dims))
+    kept = [d for d, dim in enumerate(product.dims) if dim.c]
+    moved = _walk(
+        tuple(extents[d] for d in kept),
+        replace(result, strides=tuple(result.strides[d] for d in kept)),
+        store.source,
+        store.target,
+    )
+    if moved is None:
+        return False
+    strides = dict(zip(kept, moved.strides, strict=True))
+    product.c = (moved.buffer, moved.offset)
+    product.dims = tuple(replace(dim, c=strides.get(d, 0)) for d, dim in enumerate(product.dims))
     return True
 
 
