@@ -93,11 +93,16 @@ def test_maxima_of_zeros_and_of_what_is_no_number():
     largest = elementwise("arith.maximumf %x0, %x1 : f32", [a, b], "f32", arithmetic="f32")
     smallest = elementwise("arith.minimumf %x0, %x1 : f32", [a, b], "f32", arithmetic="f32")
     number = elementwise("arith.maxnumf %x0, %x1 : f32", [a, b], "f32", arithmetic="f32")
-    for x, y, high, low, other in zip(a, b, largest, smallest, number, strict=True):
+    least = elementwise("arith.minnumf %x0, %x1 : f32", [a, b], "f32", arithmetic="f32")
+    for row in zip(a, b, largest, smallest, number, least, strict=True):
+        x, y, high, low, most, fewest = row
         if np.isnan(x) or np.isnan(y):
             assert np.isnan(high) and np.isnan(low)
-            assert np.isnan(other) == (np.isnan(x) and np.isnan(y))
-        elif x == y == 0:
+            rest = y if np.isnan(x) else x
+            np.testing.assert_array_equal([most, fewest], [rest, rest])
+            continue
+        assert same_bits(np.array([most, fewest]), np.array([high, low]))
+        if x == y == 0:
             assert np.signbit(high) == (np.signbit(x) and np.signbit(y))
             assert np.signbit(low) == (np.signbit(x) or np.signbit(y))
         else:

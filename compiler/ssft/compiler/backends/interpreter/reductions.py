@@ -118,8 +118,7 @@ class Reduction:
         if not len(terms):
             return initial
         found = _FOLDS[step.name].reduce(terms, axis=0, dtype=terms.dtype)
-        signed = self.exact and step.name in ("arith.maximumf", "arith.minimumf")
-        if signed and not np.all(found):
+        if self.exact and found.dtype.kind == "f" and not np.all(found):
             found = functools.reduce(step.function, terms)
         return step.function(found, initial)
 

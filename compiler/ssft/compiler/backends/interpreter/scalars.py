@@ -121,15 +121,15 @@ def compare_floats(predicate: int, a: Any, b: Any) -> Any:
     return holds | unordered if wants_unordered else holds & ~unordered
 
 
-def maximum(a: Any, b: Any) -> Any:
-    """The larger one; NaN if one is; +0 is larger than -0."""
-    found = np.maximum(a, b)
+def maximum(a: Any, b: Any, larger: Function = np.maximum) -> Any:
+    """The larger one, +0 being larger than -0; `larger` says what becomes of NaN."""
+    found = larger(a, b)
     return np.where(found == 0, np.where(np.equal(a, b), a + b, found), found)
 
 
-def minimum(a: Any, b: Any) -> Any:
-    """The smaller one; NaN if one is; -0 is smaller than +0."""
-    return -maximum(np.negative(a), np.negative(b))
+def minimum(a: Any, b: Any, larger: Function = np.maximum) -> Any:
+    """The smaller one, -0 being smaller than +0; `larger` says what becomes of NaN."""
+    return -maximum(np.negative(a), np.negative(b), larger)
 
 
 def _erf(a: np.ndarray) -> np.ndarray:
@@ -169,7 +169,13 @@ _PLAIN_MAXIMA: dict[str, Function] = {
     "arith.maxnumf": np.fmax,
     "arith.minnumf": np.fmin,
 }
-_MAXIMA = _PLAIN_MAXIMA | {"arith.maximumf": maximum, "arith.minimumf": minimum}
+_MAXIMA: dict[str, Function] = {
+    "arith.maximumf": maximum,
+    "arith.minimumf": minimum,
+    "arith.maxnumf": lambda a, b: maximum(a, b, np.fmax),
+    "arith.minnumf": lambda a, b: minimum(a, b, np.fmax),
+}
+"""The same in the accelerator's arithmetic: whatever the order, zeros have the right sign."""
 
 _SPECIAL: dict[str, Function] = {
     "math.acos": np.arccos,
