@@ -37,13 +37,33 @@ class Walk:
 
     @property
     def active(self) -> list[int]:
-        """Loops that move the operand, by stride, largest first."""
+        """Loops that move the operand, in the order in which they are packed, major first.
+
+        By stride, so that what is contiguous stays so. Of the loops outside the contiguous run the
+        longest comes last: those are the rows of one two-dimensional transfer, the others need a
+        transfer per iteration. A loop that looks up a list comes last in any case.
+        """
         loops = [
             loop
             for loop, (extent, stride) in enumerate(zip(self.extents, self.strides, strict=True))
-            if (extent > 1 and stride) or (self.index and self.index[loop] is not None)
+            if extent > 1 and stride and loop != self.indexed_loop
         ]
-        return sorted(loops, key=lambda loop: -self.strides[loop])
+        loops.sort(key=lambda loop: -self.strides[loop])
+        groups: list[list[int]] = []
+        for loop in loops:
+            size = self.extents[loop] * self.strides[loop]
+            if groups and self.strides[groups[-1][-1]] == size:
+                groups[-1].append(loop)
+            else:
+                groups.append([loop])
+        last = groups.pop() if groups and self.strides[groups[-1][-1]] == 1 else []
+        if self.indexed_loop is not None:
+            groups.append([self.indexed_loop])
+        elif groups:
+            longest = max(groups, key=lambda group: math.prod(self.extents[d] for d in group))
+            groups.remove(longest)
+            groups.append(longest)
+        return [loop for group in [*groups, last] for loop in group]
 
     @property
     def elements(self) -> int:

@@ -47,8 +47,14 @@ from ssft.hwmodel.isa import Program, SpmSlot
 ROW_SHARE = 8
 """One row of a vector kernel's operands may take this fraction of the scratchpad."""
 
-SHARES = (0.7, 0.5, 0.35, 0.2, 0.1, 0.05)
-"""Fractions of the scratchpad to keep whole buffers in; the first with which all tiles fit."""
+SHARES = (
+    *((0.7, 0.5), (0.7, 0.4), (0.5, 0.5), (0.5, 0.4), (0.35, 0.4)),
+    *((0.2, 0.5), (0.2, 0.4), (0.1, 0.4), (0.05, 0.4), (0.0, 0.4), (0.0, 0.3)),
+)
+"""Fractions of the scratchpad to keep whole buffers in, and of what is left for a kernel's slots.
+
+The first with which all tiles fit and get addresses is taken.
+"""
 
 GAIN_ALONE = 0.9
 """A product gets all of the scratchpad that is left if that takes at most this part of its time."""
@@ -124,11 +130,11 @@ class _Layout:
     ) -> _Layout:
         """The layout with the most buffers resident of those that fit."""
         error: Exception | None = None
-        for share in SHARES:
+        for share, slot_share in SHARES:
             residency = choose_residency(kernels, results, machine, share)
             try:
                 chosen = [
-                    _tiles(kernel, position, residency, machine, precision)
+                    _tiles(kernel, position, residency, machine, precision, slot_share)
                     for position, kernel in enumerate(kernels)
                 ]
                 tiles = [tile for tile, _ in chosen]
@@ -188,17 +194,23 @@ def _origin(kernel: Kernel) -> Origin:
 
 
 def _tiles(
-    kernel: Kernel, position: int, residency: Residency, machine: Machine, precision: Precision
+    kernel: Kernel,
+    position: int,
+    residency: Residency,
+    machine: Machine,
+    precision: Precision,
+    slot_share: float,
 ) -> tuple[Tiles, bool]:
     """The tiling of a kernel, and whether it needs the scratchpad that is left for itself.
 
     Normally the slots of the kernel before are still in use while this one's first tiles are
-    loaded, so each may take half. A large product gains more from larger tiles.
+    loaded, so each may take `slot_share`, half or less. A large product gains more from larger
+    tiles.
     """
     tiles = _new_tiles(kernel, machine, residency, precision)
     left = machine.scratchpad.bytes - int(residency.occupied[position])
     before = machine.scratchpad.bytes - int(residency.occupied[max(position - 1, 0)])
-    shared = min(left, before) // 2
+    shared = int(min(left, before) * slot_share)
     if not isinstance(tiles, ContractionTiles):
         try:
             tiles.choose(shared)

@@ -76,6 +76,11 @@ class LoopNest:
     lookups: list[Lookup] = field(default_factory=list)
     optimizer: int | None = None
 
+    def accumulates(self, output: Operand, loops: int | None = None) -> bool:
+        """Whether `output` adds up over some reduction; of the first `loops` loops if given."""
+        walk = list(zip(self.extents, self.reduction, output.strides, strict=True))
+        return any(reduced and not stride for _, reduced, stride in walk[:loops])
+
     @property
     def indexes(self) -> set[int]:
         """Loops whose index the code asks for."""

@@ -43,9 +43,12 @@ def write_results_home(graph: Graph) -> None:
         between = [p for p in readers[target] + writers[target] if made[0] < p < position]
         if between:
             continue
-        if isinstance(maker, LoopNest) and _redirect(maker, op):
-            dropped.add(position)
-        elif isinstance(maker, ContractionOp) and _redirect_product(maker, op):
+        moved = False
+        if isinstance(maker, LoopNest):
+            moved = _redirect(maker, op)
+        elif isinstance(maker, ContractionOp):
+            moved = _redirect_product(maker, op)
+        if moved:
             dropped.add(position)
     graph.ops = [op for position, op in enumerate(graph.ops) if position not in dropped]
 

@@ -158,9 +158,7 @@ def _walked(nest: LoopNest, operand: Operand) -> int:
 
 def _sums(nest: LoopNest, rows: tuple[int, ...]) -> set[int]:
     """Outputs of a nest that sums over its rows."""
-    if rows and any(nest.reduction[: len(rows)]):
-        return {id(output.buffer) for output in nest.outputs}
-    return set()
+    return {id(o.buffer) for o in nest.outputs if nest.accumulates(o, len(rows))}
 
 
 def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], list[Buffer]]:

@@ -40,8 +40,7 @@ def _read(op: GraphOp) -> Iterator[Buffer]:
                 yield from (view.buffer for view in operand.index if view is not None)
             for lookup in op.lookups:
                 yield lookup.buffer
-            if any(op.reduction):
-                yield from (o.buffer for o in op.outputs if o.initial is None)
+            yield from (o.buffer for o in op.outputs if o.initial is None and op.accumulates(o))
         case ContractionOp():
             yield op.a[0]
             yield op.b[0]

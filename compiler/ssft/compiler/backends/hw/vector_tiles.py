@@ -89,7 +89,7 @@ class VectorTiles:
             outputs = []
             for operand in nest.outputs:
                 use = self._bind(nest, operand, number, resident, temporary, True)
-                accumulates = any(nest.reduction) and operand.initial is None
+                accumulates = nest.accumulates(operand) and operand.initial is None
                 if use.stream and accumulates and id(operand.buffer) not in started:
                     use.stream.load = True
                 started.add(id(operand.buffer))
@@ -405,8 +405,9 @@ class _ProgramBuilder:
         return inputs, outputs, lookups
 
     def _access(self, nest: LoopNest, operand: Operand, use: Use, access: str) -> Access:
-        reads_too = access == "out" and any(nest.reduction) and operand.initial is None
-        summed = access == "out" and any(nest.reduction[: len(self._sizes)])
+        written = access == "out"
+        reads_too = written and operand.initial is None and nest.accumulates(operand)
+        summed = written and nest.accumulates(operand, len(self._sizes))
         initial = operand.initial
         if summed and not self._first:
             initial, reads_too = None, True
