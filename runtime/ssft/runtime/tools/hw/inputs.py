@@ -1,0 +1,193 @@
+"""What ``ssft-hw`` reads: plans, programs, assembly and saved reports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ssft.compiler.diagnostics import UserError
+
+if TYPE_CHECKING:
+    from ssft.hwmodel.config import Machine
+    from ssft.hwmodel.isa import Program
+    from ssft.hwmodel.timing.events import Simulation
+
+Kind = Literal["plan", "program", "assembly", "report"]
+Report = dict[str, Any]
+Stage = Callable[[str], None]
+
+DEFAULT_MACHINE = "ssft-server"
+_PROGRAM, _ASSEMBLY = b"SSFT-HW\n", b"ssft-hw assembly"
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A program, the machine it is for, and what to call it."""
+
+    name: str
+    program: Program
+    machine: Machine
+
+
+def kind_of(path: str) -> Kind:
+    """What a file holds, by its first bytes."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(4096)
+    except OSError as error:
+        raise UserError(f"cannot read '{path}': {error.strerror}") from None
+    if head.startswith(_PROGRAM[: max(len(head), 1)]) and head:
+        return "program"
+    text = head.lstrip()
+    if any(line.strip().startswith(_ASSEMBLY) for line in text.splitlines()[:20]):
+        return "assembly"
+    if text.startswith(b"{") and not text.startswith((b"{-#", b"{#")):
+        return "report"
+    if path.endswith(".py"):
+        raise UserError(
+            f"'{path}' is a model file, not a plan",
+            notes=[f"compile it first: ssftc {path} -o plan.mlir --recipe …"],
+        )
+    return "plan"
+
+
+def machine_of(parsed: argparse.Namespace, name: str | None = None) -> Machine:
+    """The machine of ``--machine`` (or `name`), with ``--set`` applied."""
+    from ssft.hwmodel.config import load_machine
+
+    return load_machine(name or parsed.machine or DEFAULT_MACHINE, parsed.set or [])
+
+
+def load_program(
+    path: str, parsed: argparse.Namespace, stage: Stage, machine: str | None = None
+) -> Loaded:
+    """The program in a file, or the one that the compiler makes of a plan.
+
+    `machine` overrides ``--machine``. A program is run on the machine that it was scheduled for
+    unless another one is given.
+
+    Raises UserError or MachineError for what is wrong with it.
+    """
+    kind = kind_of(path)
+    if kind == "report":
+        raise UserError(f"'{path}' is a saved report, not a plan or program")
+    wanted = machine or parsed.machine
+    if kind == "plan":
+        return Loaded(path, *compile_plan(path, machine_of(parsed, wanted), parsed, stage))
+    if getattr(parsed, "precision", None):
+        raise UserError(
+            f"--precision cannot be used with '{path}', which is a program already",
+            notes=["it belongs to `ssft-hw schedule PLAN`"],
+            exit_code=2,
+        )
+    from ssft.hwmodel.isa.check import check
+
+    stage(f"reading {path}")
+    program = read_program(path)
+    config = machine_of(parsed, wanted or _preset_of(path, program))
+    check(program, config)
+    return Loaded(path, program, config)
+
+
+def read_program(path: str) -> Program:
+    """The program in a file of bytes or of assembly."""
+    from ssft.hwmodel.isa import assembly, encoding
+
+    if kind_of(path) == "program":
+        return encoding.load(path)
+    return assembly.from_text(read_text(path), path)
+
+
+def _preset_of(path: str, program: Program) -> str:
+    from ssft.hwmodel.config import preset_names
+
+    if program.machine in preset_names():
+        return program.machine
+    raise UserError(
+        f"'{path}' was scheduled for '{program.machine}', which is no preset",
+        notes=["add --machine FILE.toml"],
+    )
+
+
+def compile_plan(
+    path: str, machine: Machine, parsed: argparse.Namespace, stage: Stage
+) -> tuple[Program, Machine]:
+    """Schedules a plan on a machine."""
+    from ssft.compiler.backends.hw import compile_program
+    from ssft.compiler.driver import is_plan, parse_module
+
+    stage(f"reading {path}")
+    context, module = parse_module(path)
+    if not is_plan(module):
+        raise UserError(
+            "the file is a module, but not a plan",
+            path,
+            ["a plan is what `ssftc MODEL -o plan.mlir` writes"],
+        )
+    stage(f"scheduling {path} for {machine.name}")
+    program = compile_program(module, machine, getattr(parsed, "precision", None) or "bf16")
+    del module, context
+    return program, machine
+
+
+def read_text(path: str) -> str:
+    """A text file in UTF-8."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read '{path}': {reason}") from None
+
+
+def read_report(path: str) -> Report:
+    """A report that ``simulate --json`` saved."""
+    try:
+        report = json.loads(read_text(path))
+    except ValueError as error:
+        raise UserError(f"'{path}' is not JSON: {error}") from None
+    from ssft.hwmodel.report.report import REPORT_VERSION
+
+    if not isinstance(report, dict) or "report_version" not in report:
+        raise UserError(
+            f"'{path}' is no report of a simulation",
+            notes=["write one with `ssft-hw simulate PLAN --json FILE`"],
+        )
+    if report["report_version"] != REPORT_VERSION:
+        raise UserError(
+            f"'{path}' is a report of version {report['report_version']}, "
+            f"but this is a reader of version {REPORT_VERSION}",
+            notes=["simulate again"],
+        )
+    return report
+
+
+def simulated(loaded: Loaded, tokens: int | None, stage: Stage) -> tuple[Simulation, Report]:
+    """Times a program; the report has the array formulas of other simulators beside ours."""
+    from ssft.hwmodel.experiments.cross_check import gemm_cycles
+    from ssft.hwmodel.report import report
+    from ssft.hwmodel.timing.events import simulate
+
+    commands = sum(map(len, loaded.program.queues.values()))
+    stage(f"simulating {commands:,} commands on {loaded.machine.name}")
+    simulation = simulate(loaded.program, loaded.machine)
+    stage("counting")
+    found = report(simulation, tokens=tokens or tokens_of(loaded.program))
+    found["source"] = {"file": loaded.name, "tokens": tokens or tokens_of(loaded.program)}
+    found["gemm_cycles"] = gemm_cycles(simulation)
+    return simulation, found
+
+
+def tokens_of(program: Program) -> int:
+    """Tokens of a step: elements of the largest integer input, else samples of the first one."""
+    inputs = [buffer.shape for buffer in program.dram if buffer.purpose == "input" and buffer.shape]
+    integers = [
+        prod(buffer.shape)
+        for buffer in program.dram
+        if buffer.purpose == "input" and buffer.shape and buffer.dtype.startswith("i")
+    ]
+    return max(integers or [shape[0] for shape in inputs] or [1])
