@@ -17,11 +17,14 @@ class MacEnergy(Section):
 
 
 class ScratchpadEnergy(Section):
-    """Energy of a byte: ``coefficient * (scratchpad.bytes / 1 MiB) ** exponent``."""
+    """Energy of a byte of a bank: ``coefficient * (bank / 1 MiB) ** exponent``.
 
-    read: float = non_negative("J/B", "reading a byte of a scratchpad of 1 MiB")
-    write: float = non_negative("J/B", "writing a byte of a scratchpad of 1 MiB")
-    exponent: float = non_negative("1", "growth with the size of the scratchpad")
+    A bank has ``scratchpad.bytes / scratchpad.banks``; the way to it is that of `noc`.
+    """
+
+    read: float = non_negative("J/B", "reading a byte of a bank of 1 MiB")
+    write: float = non_negative("J/B", "writing a byte of a bank of 1 MiB")
+    exponent: float = non_negative("1", "growth with the size of the bank")
 
 
 class NocEnergy(Section):

@@ -190,12 +190,12 @@ class Machine(Section):
 
     @property
     def scratchpad_read_energy(self) -> float:
-        """Reading a byte of the scratchpad, in J/B."""
+        """Reading a byte of one bank of the scratchpad, in J/B; wires to it are the NoC's."""
         return self.energy.scratchpad.read * self._size_factor
 
     @property
     def scratchpad_write_energy(self) -> float:
-        """Writing a byte of the scratchpad, in J/B."""
+        """Writing a byte of one bank of the scratchpad, in J/B; wires to it are the NoC's."""
         return self.energy.scratchpad.write * self._size_factor
 
     @property
@@ -205,4 +205,5 @@ class Machine(Section):
 
     @property
     def _size_factor(self) -> float:
-        return (self.scratchpad.bytes / MEBIBYTE) ** self.energy.scratchpad.exponent
+        bank = self.scratchpad.bytes / self.scratchpad.banks
+        return (bank / MEBIBYTE) ** self.energy.scratchpad.exponent

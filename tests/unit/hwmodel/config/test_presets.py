@@ -123,9 +123,9 @@ def test_energy_of_a_multiply_add_follows_the_multiplier():
 
 def test_energy_that_depends_on_size():
     server = load_machine("ssft-server")
-    assert server.scratchpad_read_energy == pytest.approx(1.34e-12 * 104**0.5)
-    assert server.scratchpad_write_energy == pytest.approx(1.37e-12 * 104**0.5)
-    one = load_machine("ssft-server", ["scratchpad.bytes=1MiB"])
+    assert server.scratchpad_read_energy == pytest.approx(1.34e-12 * 0.25**0.5)
+    assert server.scratchpad_write_energy == pytest.approx(1.37e-12 * 0.25**0.5)
+    one = load_machine("ssft-server", ["scratchpad.bytes=1MiB", "scratchpad.banks=1"])
     assert one.scratchpad_read_energy == 1.34e-12
     assert server.noc_energy == pytest.approx(9.6e-12)
 

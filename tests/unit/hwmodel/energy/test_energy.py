@@ -66,8 +66,9 @@ def test_terms_are_counters_times_coefficients(program: Program):
     seconds = counters.simulation.seconds
     leakage = machine.energy.leakage.scratchpad
     assert joules["energy.leakage.scratchpad"] == pytest.approx(leakage * seconds)
-    # The scratchpad's coefficient is for 1 MiB and grows with capacity.
-    read = machine.energy.scratchpad.read * (machine.scratchpad.bytes / 2**20) ** 0.5
+    # The scratchpad's coefficient is for a bank of 1 MiB and grows with the bank.
+    bank = machine.scratchpad.bytes / machine.scratchpad.banks
+    read = machine.energy.scratchpad.read * (bank / 2**20) ** 0.5
     assert joules["energy.scratchpad.read"] == pytest.approx(
         read * counters.total("spm_read_bytes")
     )
