@@ -1,0 +1,140 @@
+"""How long SSFT-Hw's tools take, and how well its schedules use a machine.
+
+For a Llama of 4 layers, hidden size 256: seconds to schedule a step, to time it, and to execute it
+on the functional machine; and, for every preset, the busiest unit's share of the step. For single
+matrix products, the tensor unit's utilisation. Times are of this machine; cycles are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from step_time import SIZES, make_batch, make_model
+
+from ssft.compiler import Recipe, compile
+from ssft.compiler.backends.hw import compile_program
+from ssft.hwmodel.config import Machine, load_machine, preset_names
+from ssft.hwmodel.report import report
+from ssft.hwmodel.timing.events import simulate
+from ssft.runtime import Session
+
+PRODUCT = """
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (n, k)>
+#c = affine_map<(m, n, k) -> (m, n)>
+module attributes {{ssft.version = 1 : i64}} {{
+  func.func @step(%a: tensor<{n}x{n}xf32> {{ssft.role = "frozen", ssft.name = "a"}},
+                  %b: tensor<{n}x{n}xf32> {{ssft.role = "frozen", ssft.name = "b"}})
+      -> (tensor<{n}x{n}xf32> {{ssft.role = "loss"}}) {{
+    %zero = arith.constant 0.0 : f32
+    %empty = tensor.empty() : tensor<{n}x{n}xf32>
+    %start = linalg.fill ins(%zero : f32) outs(%empty : tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32>
+    %c = linalg.matmul indexing_maps = [#a, #b, #c]
+        ins(%a, %b : tensor<{n}x{n}xf32>, tensor<{n}x{n}xf32>)
+        outs(%start : tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32>
+    return %c : tensor<{n}x{n}xf32>
+  }}
+}}
+"""
+
+STEP_COLUMNS = (
+    *("recipe", "machine", "commands", "schedule s", "timing s", "cycles"),
+    *("busiest unit", "step / busiest", "SPM / bound"),
+)
+PRODUCT_COLUMNS = (
+    *("n", "machine", "commands", "cycles", "busiest unit", "step / busiest"),
+    "tensor utilisation",
+)
+
+
+def measure(plan_text: str, machine: Machine) -> dict[str, Any]:
+    """Seconds to schedule and to time a plan, and what the timing says."""
+    start = perf_counter()
+    program = compile_program(plan_text, machine)
+    scheduled = perf_counter()
+    simulation = simulate(program, machine)
+    timed = perf_counter()
+    found = report(simulation)
+    closed = found["closed_form"]
+    return {
+        "schedule_seconds": scheduled - start,
+        "timing_seconds": timed - scheduled,
+        "commands": sum(len(queue) for queue in program.queues.values()),
+        "cycles": found["cycles"],
+        "joules": found["energy_joules"],
+        "busiest_unit": closed["busiest_unit"],
+        "over_busiest_unit": closed["simulated_over_busiest_unit"],
+        "tensor_utilisation": found["utilisation"]["tensor"],
+        "spm_bytes": program.spm_bytes,
+        "spm_lower_bound": program.spm_lower_bound,
+    }
+
+
+def functional_seconds(plan: Path, device: str) -> list[float]:
+    """Seconds of two steps on the functional machine; the first one compiles its kernels."""
+    session = Session(plan, device=device)
+    batch = {name: tensor.numpy() for name, tensor in make_batch(SIZES["S"]).items()}
+    times = []
+    for _ in range(2):
+        start = perf_counter()
+        loss = session.step(batch)
+        times.append(perf_counter() - start)
+        assert np.isfinite(loss)
+    return times
+
+
+def main() -> int:
+    """Measures and prints tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--directory", type=Path, default=Path("."), help="where plans are put")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
+    console = Console()
+    figures: dict[str, Any] = {"steps": {}, "products": {}}
+    steps = Table(*STEP_COLUMNS, title="4 layers, hidden 256")
+    for recipe in (Recipe("s2ft", ratio=0.05), Recipe("full")):
+        plan = compile(make_model(SIZES["S"]), make_batch(SIZES["S"]), recipe=recipe)
+        path = options.directory / f"llama_{recipe.method}.mlir"
+        plan.save(path)
+        for name in preset_names():
+            found = measure(path.read_text(), load_machine(name))
+            figures["steps"][f"{recipe.method} {name}"] = found
+            steps.add_row(
+                *(recipe.method, name, str(found["commands"])),
+                *(f"{found['schedule_seconds']:.2f}", f"{found['timing_seconds']:.2f}"),
+                *(f"{found['cycles']:,}", found["busiest_unit"]),
+                f"{found['over_busiest_unit']:.2f}",
+                f"{found['spm_bytes'] / found['spm_lower_bound']:.3f}",
+            )
+        seconds = functional_seconds(path, "ssft-hw:ssft-server")
+        figures["steps"][f"{recipe.method} functional seconds"] = seconds
+        console.print(
+            f"{recipe.method}: functional step {seconds[0]:.2f} s, then {seconds[1]:.2f} s"
+        )
+    console.print(steps)
+    products = Table(*PRODUCT_COLUMNS, title="n x n x n products, operands in DRAM")
+    for name in preset_names():
+        for extent in (1024, 2048, 4096, 8192):
+            found = measure(PRODUCT.format(n=extent), load_machine(name))
+            figures["products"][f"{extent} {name}"] = found
+            products.add_row(
+                *(str(extent), name, str(found["commands"]), f"{found['cycles']:,}"),
+                *(found["busiest_unit"], f"{found['over_busiest_unit']:.3f}"),
+                f"{found['tensor_utilisation']:.1%}",
+            )
+    console.print(products)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
