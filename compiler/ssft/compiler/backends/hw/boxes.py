@@ -145,17 +145,32 @@ def _useful(count: int, extent: int) -> bool:
     return extent % count == 0 or count & (count - 1) == 0
 
 
-def boxes(extents: Sequence[int], size: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Cuts a loop nest into tiles of `size` iterations (one of `aligned_sizes`): starts, sizes."""
+def _cut(extents: Sequence[int], size: int) -> tuple[int, int, int]:
+    """The loop that tiles of `size` iterations cut, into pieces of what extent, and the iterations
+    of the loops inside it."""
     inner = 1
     loop = len(extents) - 1
     while loop > 0 and size % (inner * extents[loop]) == 0:
         inner *= extents[loop]
         loop -= 1
-    chunk = max(1, size // inner)
+    return loop, max(1, size // inner), inner
+
+
+def cuts_at_multiples(extents: Sequence[int], size: int, unit: int) -> bool:
+    """Whether each tile of `size` iterations starts at a multiple of `unit` iterations."""
+    if size >= math.prod(extents):
+        return True
+    loop, chunk, inner = _cut(extents, size)
+    once = math.prod(extents[:loop]) == 1
+    return chunk * inner % unit == 0 and (once or extents[loop] * inner % unit == 0)
+
+
+def boxes(extents: Sequence[int], size: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Cuts a loop nest into tiles of `size` iterations (one of `aligned_sizes`): starts, sizes."""
     if not extents:
         yield (), ()
         return
+    loop, chunk, _ = _cut(extents, size)
     outer = math.prod(extents[:loop])
     for number in range(outer):
         position, rest = [], number

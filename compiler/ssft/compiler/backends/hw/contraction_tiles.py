@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ssft.compiler.backends.hw import cost
-from ssft.compiler.backends.hw.boxes import Walk, aligned_sizes, boxes
+from ssft.compiler.backends.hw.boxes import Walk, aligned_sizes, boxes, cuts_at_multiples
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import ContractionOp
 from ssft.compiler.backends.hw.slots import SlotRequest
@@ -135,10 +135,17 @@ class ContractionTiles:
         return int(cost.gemm_cycles(self._machine, *(sizes[kind] for kind in KINDS)))
 
     def _allowed(self, kind: DimKind) -> tuple[int, ...]:
-        sizes = aligned_sizes([d.extent for d in self.groups[kind]])
+        extents = [d.extent for d in self.groups[kind]]
+        sizes = aligned_sizes(extents)
         if kind == "k":
             whole = self.extent("k")
-            sizes = [s for s in sizes if s == whole or (s % GROUP == 0 and s >= LEAST_K)]
+            if self.op.accumulate and self.operands["c"].buffer.stored_as != "f32":
+                return (whole,)  # what is added to would have to be widened first
+            sizes = [
+                s
+                for s in sizes
+                if s == whole or (s >= LEAST_K and cuts_at_multiples(extents, s, GROUP))
+            ]
         return tuple(sizes)
 
     def _described(self, operand: Operand) -> SearchOperand:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -30,6 +32,9 @@ from ssft.hwmodel.isa import (
 from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES
 
 _Entry = TypeVar("_Entry")
+
+_MOST_COLUMN_BYTES = 255
+"""What the commands that move columns can say in their field."""
 
 
 @dataclass(slots=True)
@@ -149,57 +154,48 @@ class Emitter:
         assert view is not None
         element = ELEMENT_BYTES[buffer.stored_as]
         address, listed = self.list_region(view)
-        active = walk.active
-        place = active.index(loop)
-        inner = Walk(0, *_only(walk, active[place + 1 :]))
-        (run,) = runs(inner)  # rows of the table are contiguous or single elements
-        if run.rows != 1:
-            raise AssertionError("a gathered row is contiguous")
-        row_bytes = run.run * element
-        pitch = walk.strides[loop] * element
-        base = self.dram[id(buffer)] + walk.offset * element
+        place = walk.active.index(loop)
+        outer, inner = walk.active[:place], walk.active[place + 1 :]
+        row_bytes = math.prod(walk.extents[d] for d in inner) * element
+        # A stride of 0 has one position only.
+        pitch = walk.strides[loop] * element or row_bytes
+        columns = bool(outer) and pitch == row_bytes and row_bytes <= _MOST_COLUMN_BYTES
+        height, outer_pitch = 1, 0
+        if columns:
+            last = outer.pop()
+            height, outer_pitch = walk.extents[last], walk.strides[last] * element
         count = walk.extents[loop]
-        rows = active[:place]
-        size = (buffer.elements - walk.offset) * element
-        far = interval("dram", base, size, buffer.number)
-        near = interval("spm", spm, walk.elements * element)
-        reads, writes = ([far, listed], [near]) if load else ([near, listed], [far])
+        size = height * count * row_bytes
+        far_bytes = (buffer.elements - walk.offset) * element
         queue = Queue.DMA_IN if load else Queue.DMA_OUT
-        if not rows:
-            kind: Callable[..., Command] = GatherRows if load else ScatterRows
-            duration = cost.gather_cycles(self.machine, count, row_bytes)
-            command = kind(
-                tag=self.tag,
-                dram=base,
-                spm=spm,
-                index=address,
-                count=count,
-                row_bytes=row_bytes,
-                pitch=pitch,
-            )
-        else:
-            (outer,) = rows
-            if pitch != row_bytes:
-                raise AssertionError("gathered columns lie next to each other")
-            kind = GatherColumns if load else ScatterColumns
-            outer_pitch = walk.strides[outer] * element
-            height = walk.extents[outer]
-            duration = cost.columns_cycles(self.machine, height, count, row_bytes, outer_pitch)
-            command = kind(
-                tag=self.tag,
-                dram=base,
-                spm=spm,
-                index=address,
-                rows=height,
-                count=count,
-                element_bytes=row_bytes,
-                pitch=outer_pitch,
-            )
-        self.add(command, queue, duration, reads, writes)
+        for number, offset in enumerate(_positions(walk, outer)):
+            base = self.dram[id(buffer)] + (walk.offset + offset) * element
+            far = interval("dram", base, far_bytes - offset * element, buffer.number)
+            near = interval("spm", spm + number * size, size)
+            fields: dict[str, int] = {
+                "tag": self.tag,
+                "dram": base,
+                "spm": near.low,
+                "index": address,
+                "count": count,
+            }
+            command: Command
+            if columns:
+                fields |= {"rows": height, "element_bytes": row_bytes, "pitch": outer_pitch}
+                command = (GatherColumns if load else ScatterColumns)(**fields)
+                cycles = cost.columns_cycles(self.machine, height, count, row_bytes, outer_pitch)
+            else:
+                fields |= {"row_bytes": row_bytes, "pitch": pitch}
+                command = (GatherRows if load else ScatterRows)(**fields)
+                cycles = cost.gather_cycles(self.machine, count, row_bytes)
+            reads, writes = ([far, listed], [near]) if load else ([near, listed], [far])
+            self.add(command, queue, cycles, reads, writes)
 
 
-def _only(walk: Walk, loops: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return tuple(walk.extents[d] for d in loops), tuple(walk.strides[d] for d in loops)
+def _positions(walk: Walk, loops: Sequence[int]) -> Iterator[int]:
+    """Elements from the walk's start to where each iteration of some loops starts."""
+    for indices in itertools.product(*(range(walk.extents[d]) for d in loops)):
+        yield sum(i * walk.strides[d] for i, d in zip(indices, loops, strict=True))
 
 
 def _number(numbers: dict[_Entry, int], table: list[_Entry], entry: _Entry) -> int:

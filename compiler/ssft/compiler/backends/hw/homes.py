@@ -41,7 +41,7 @@ def write_results_home(graph: Graph) -> None:
         maker = graph.ops[made[0]]
         target = id(op.target.buffer)
         between = [p for p in readers[target] + writers[target] if made[0] < p < position]
-        if between:
+        if between or op.source.index_factors:
             continue
         moved = False
         if isinstance(maker, LoopNest):
@@ -60,16 +60,34 @@ def _redirect(nest: LoopNest, store: Store) -> bool:
     (number,) = (i for i, out in enumerate(nest.outputs) if out.buffer is store.source.buffer)
     output = nest.outputs[number]
     moved = _walk(nest.extents, output, store.source, store.target)
-    if moved is None:
+    if moved is None or not _reads_only_what_it_writes(nest, moved):
         return False
     nest.outputs[number] = moved
     return True
+
+
+def _reads_only_what_it_writes(nest: LoopNest, output: Operand) -> bool:
+    """Whether each iteration reads no element of the output's memory but its own.
+
+    Otherwise a tile would find what an earlier one has overwritten.
+    """
+    lists = [view for o in [*nest.inputs, *nest.outputs] for view in o.index if view is not None]
+    if any(entry.buffer is output.buffer for entry in [*nest.lookups, *lists]):
+        return False
+    return all(
+        operand.buffer is not output.buffer
+        or (operand.offset, operand.strides, operand.index)
+        == (output.offset, output.strides, output.index)
+        for operand in nest.inputs
+    )
 
 
 def _redirect_product(product: ContractionOp, store: Store) -> bool:
     """Makes the result of a contraction walk through the store's target."""
     if product.accumulate or store.target.index_factors:
         return False
+    if any(buffer is store.target.buffer for buffer in buffers_read(product)):
+        return False  # a tile would find what an earlier one has overwritten
     extents = tuple(dim.extent for dim in product.dims)
     result = Operand(product.c[0], product.c[1], tuple(dim.c for dim in product.dims))
     kept = [d for d, dim in enumerate(product.dims) if dim.c]

@@ -14,7 +14,13 @@ from ssft.compiler.backends.hw.bodies import (
 )
 from ssft.compiler.backends.hw.graph import Lookup, LoopNest, Operand
 from ssft.compiler.backends.hw.import_state import ImportState
-from ssft.compiler.backends.hw.views import Factor, View, refine, split_factors
+from ssft.compiler.backends.hw.views import (
+    Dimension,
+    Factor,
+    View,
+    common_extents,
+    split_factors,
+)
 from ssft.compiler.diagnostics import UserError
 from ssft.dialects._mlir import ir
 from ssft.hwmodel.isa import MicroOp
@@ -84,14 +90,14 @@ def try_loop_space(
     views: Sequence[View], maps: Sequence[Expressions], extents: Sequence[int]
 ) -> LoopSpace | None:
     """As `loop_space`, but None where factors do not nest; copies nothing."""
-    factorizations: list[list[tuple[int, ...]]] = [[(extent,)] for extent in extents]
+    running: list[list[Dimension]] = [[(Factor(extent, 0),)] for extent in extents]
     for view, expressions in zip(views, maps, strict=True):
         for dim, loop in zip(view.dims, expressions, strict=True):
             if loop is not None:
-                factorizations[loop].append(tuple(f.extent for f in dim))
+                running[loop].append(dim)
     refined: list[tuple[int, ...]] = []
-    for cuts in factorizations:
-        split = refine(cuts)
+    for dims in running:
+        split = common_extents(dims)
         if split is None:
             return None
         refined.append(split)
@@ -142,32 +148,31 @@ def import_generic(state: ImportState, op: ir.Operation) -> None:
     views = [state.values[value] for value in values]
     kinds = [str(a) for a in ir.ArrayAttr(op.attributes["iterator_types"])]
     extents = loop_extents(views, maps, len(kinds))
+    # Over a single iteration there is nothing to sum: such a loop does not even remain.
+    reduction = ["reduction" in k and e > 1 for k, e in zip(kinds, extents, strict=True)]
     results = [state.new_value(result) for result in op.results]
-    reduction = ["reduction" in kind for kind in kinds]
-    accumulates = any(reduction)
-    starts = views[len(views) - outputs :]
-    used = [bool(list(block.arguments[len(views) - outputs + i].uses)) for i in range(outputs)]
+    first = len(views) - outputs
+    starts = views[first:]
+    used = [bool(list(argument.uses)) for argument in list(block.arguments)[first:]]
     initial: list[int | float | None] = [None] * outputs
-    for number, (start, result) in enumerate(zip(starts, results, strict=True)):
-        if not used[number]:
-            continue
-        if accumulates and start.buffer.splat is not None:
-            initial[number] = start.buffer.splat
-        elif start.buffer.splat is not None or accumulates:
-            state.copy(start, result)
     reads = [
         (argument, view, expressions)
         for argument, view, expressions in zip(
-            block.arguments, views[: len(views) - outputs], maps, strict=False
+            list(block.arguments)[:first], views[:first], maps[:first], strict=True
         )
         if list(argument.uses)
     ]
-    if not accumulates:  # the current value of an output is one more input
-        reads += [
-            (block.arguments[len(views) - outputs + i], start, maps[len(views) - outputs + i])
-            for i, start in enumerate(starts)
-            if used[i] and start.buffer.splat is None
-        ]
+    if not any(reduction):  # the current value of an output is one more input
+        starting = zip(list(block.arguments)[first:], starts, maps[first:], strict=True)
+        reads += [read for read, needed in zip(starting, used, strict=True) if needed]
+    else:
+        for number, (start, result) in enumerate(zip(starts, results, strict=True)):
+            if not used[number]:
+                continue
+            if start.buffer.splat is not None:
+                initial[number] = start.buffer.splat
+            else:
+                state.copy(start, result)
     _finish(state, block, reads, results, maps[len(views) - outputs :], extents, reduction, initial)
     for value, result in zip(op.results, results, strict=True):
         state.values[value] = result

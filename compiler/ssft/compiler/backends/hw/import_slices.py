@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from ssft.compiler.backends.hw.graph import RowLookup, ScatterAdd, Store
 from ssft.compiler.backends.hw.import_state import ImportState
-from ssft.compiler.backends.hw.views import Factor, View, gathered, packed_strides, sliced
+from ssft.compiler.backends.hw.views import Factor, gathered, packed_strides, sliced
 from ssft.compiler.diagnostics import UserError
 from ssft.dialects._mlir import ir
 
 
 def import_gather(state: ImportState, op: ir.Operation) -> None:
     """``ssft.gather``: a view whose dimension looks up the list."""
-    source, index = state.values[op.operands[0]], state.values[op.operands[1]]
+    source, index = state.values[op.operands[0]], state.contiguous(state.values[op.operands[1]])
     dim = ir.IntegerAttr(op.attributes["dim"]).value
+    if source.buffer.splat is not None:
+        shape = list(ir.RankedTensorType(op.results[0].type).shape)
+        state.values[op.results[0]] = state.splat(source.buffer.splat, source.buffer.dtype, shape)
+        return
     view = gathered(source, dim, index)
     if view is None:
-        view = gathered(state.materialized(source), dim, state.materialized(index))
+        view = gathered(state.materialized(source), dim, index)
     assert view is not None
     state.values[op.results[0]] = view
 
@@ -26,11 +30,11 @@ def import_scatter(state: ImportState, op: ir.Operation) -> None:
     if op.results[0] not in state.in_place:
         raise UserError("'ssft.scatter' that updates no parameter is not supported")
     dim = ir.IntegerAttr(op.attributes["dim"]).value
-    region = gathered(target, dim, index)
+    region = gathered(target, dim, state.contiguous(index))
     if region is None:
         raise UserError("'ssft.scatter' into a reshaped parameter is not supported")
     if source != region:  # otherwise the slice was written through a gathered view already
-        state.ops.append(Store(state.origin, source, region))
+        state.ops.append(Store(state.origin, state.direct(source), region))
     state.values[op.results[0]] = target
 
 
@@ -56,7 +60,7 @@ def import_scatter_add(state: ImportState, op: ir.Operation) -> None:
         raise UserError("'ssft.scatter_add' is supported for rows of f32 only")
     result = state.new_value(op.results[0])
     state.copy(target, result)
-    source, index = contiguous(state, source), contiguous(state, index)
+    source, index = state.contiguous(source), state.contiguous(index)
     rows = result.shape[0]
     state.ops.append(
         ScatterAdd(
@@ -71,15 +75,6 @@ def import_scatter_add(state: ImportState, op: ir.Operation) -> None:
         )
     )
     state.values[op.results[0]] = result
-
-
-def contiguous(state: ImportState, view: View) -> View:
-    """`view`, or a copy of it if its elements do not lie one after the other."""
-    strides = packed_strides(view.shape)
-    for dim, extent, stride in zip(view.dims, view.shape, strides, strict=True):
-        if extent > 1 and dim != (Factor(extent, stride),):
-            return state.materialized(view)
-    return view
 
 
 def import_row_lookup(state: ImportState, op: ir.Operation) -> bool:
@@ -99,7 +94,7 @@ def import_row_lookup(state: ImportState, op: ir.Operation) -> bool:
     )
     if table.buffer.kind == "value" or table.buffer.splat is not None or not plain:
         return False
-    view = contiguous(state, state.values[index])
+    view = state.contiguous(state.values[index])
     result = state.new_value(op.results[0])
     row = table.elements // table.shape[0]
     state.ops.append(

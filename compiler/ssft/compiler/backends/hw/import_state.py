@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 
 from ssft.compiler.backends.hw.bodies import element_type
 from ssft.compiler.backends.hw.graph import GraphOp, Lookup, LoopNest, Operand, Origin
-from ssft.compiler.backends.hw.views import Buffer, View, refine, split_factors, whole
+from ssft.compiler.backends.hw.views import (
+    Buffer,
+    Factor,
+    View,
+    common_extents,
+    packed_strides,
+    split_factors,
+    whole,
+)
 from ssft.dialects._mlir import ir
 from ssft.hwmodel.isa import MicroOp
 from ssft.hwmodel.isa.dtypes import DType
@@ -62,6 +70,17 @@ class ImportState:
         if not view.index_factors or view.buffer.kind != "value":
             return view
         return self.materialized(view)
+
+    def contiguous(self, view: View) -> View:
+        """`view`, or a copy of it if its elements do not lie in memory one after the other."""
+        strides = packed_strides(view.shape)
+        gaps = any(
+            extent > 1 and dim != (Factor(extent, stride),)
+            for dim, extent, stride in zip(view.dims, view.shape, strides, strict=True)
+        )
+        if gaps or view.buffer.splat is not None or view.index_factors:
+            return self.materialized(view)
+        return view
 
     def copy(self, source: View, target: View) -> None:
         """Appends a loop nest that copies `source` to `target`, tensors of one shape."""
@@ -122,7 +141,7 @@ def align(views: Sequence[View]) -> tuple[tuple[int, ...], list[Operand] | None]
     strides: list[list[int]] = [[] for _ in views]
     indexes: list[list[View | None]] = [[] for _ in views]
     for dims in zip(*(view.dims for view in views), strict=True):
-        extents = refine([tuple(f.extent for f in dim) for dim in dims])
+        extents = common_extents(dims)
         if extents is None:
             return (), None
         loops += extents

@@ -42,9 +42,12 @@ def import_empty(state: ImportState, op: ir.Operation) -> None:
 
 
 def import_collapse(state: ImportState, op: ir.Operation) -> None:
-    """``tensor.collapse_shape``: a view."""
-    view = collapsed(state.values[op.operands[0]], _groups(op))
-    state.values[op.results[0]] = view
+    """``tensor.collapse_shape``: a view, unless a single looked-up position is joined."""
+    source, groups = state.values[op.operands[0]], _groups(op)
+    looked_up = [any(f.index is not None and f.extent == 1 for f in dim) for dim in source.dims]
+    if any(len(group) > 1 and any(looked_up[d] for d in group) for group in groups):
+        source = state.materialized(source)
+    state.values[op.results[0]] = collapsed(source, groups)
 
 
 def import_expand(state: ImportState, op: ir.Operation) -> None:
@@ -65,15 +68,21 @@ def import_transpose(state: ImportState, op: ir.Operation) -> None:
 
 def import_extract_slice(state: ImportState, op: ir.Operation) -> None:
     """``tensor.extract_slice``: a view."""
-    view = _sub_view(state, state.values[op.operands[0]], op)
-    state.values[op.results[0]] = _drop_units(view, _shape(op.results[0]))
+    view, shape = _sub_view(state, state.values[op.operands[0]], op), _shape(op.results[0])
+    if len(shape) < len(view.dims) and any(f.extent == 1 for f in view.index_factors):
+        view = state.materialized(view)
+    state.values[op.results[0]] = _drop_units(view, shape)
+
+
+def _box(op: ir.Operation) -> list[list[int]]:
+    """Offsets, sizes and strides of a slice."""
+    return [_static(op, f"static_{name}") for name in ("offsets", "sizes", "strides")]
 
 
 def _sub_view(state: ImportState, source: View, op: ir.Operation) -> View:
-    box = [_static(op, f"static_{name}") for name in ("offsets", "sizes", "strides")]
-    view = sliced(source, *box)
+    view = sliced(source, *_box(op))
     if view is None:
-        view = sliced(state.materialized(source), *box)
+        view = sliced(state.materialized(source), *_box(op))
     assert view is not None
     return view
 
@@ -99,8 +108,13 @@ def import_insert_slice(state: ImportState, op: ir.Operation) -> None:
     """``tensor.insert_slice``: in place in an argument's memory, else into a copy."""
     source, target = state.values[op.operands[0]], state.values[op.operands[1]]
     if op.results[0] in state.in_place:
-        region = _fit(_sub_view(state, target, op), source)
-        state.ops.append(Store(state.origin, source, region))
+        part = sliced(target, *_box(op))
+        if part is None:
+            raise UserError("'tensor.insert_slice' into a reshaped parameter is not supported")
+        region = _fit(part, source)
+        if region.elements != part.elements or region.index_factors != part.index_factors:
+            raise UserError("'tensor.insert_slice' of fewer dimensions is not supported here")
+        state.ops.append(Store(state.origin, state.direct(source), region))
         state.values[op.results[0]] = target
         return
     result = _writable(state, op.operands[1], op.results[0])
@@ -162,6 +176,8 @@ def import_pad(state: ImportState, op: ir.Operation) -> None:
 def import_extract(state: ImportState, op: ir.Operation) -> None:
     """``tensor.extract`` outside a loop: the scalar stays in memory as a 0-d tensor."""
     view = state.values[op.operands[0]]
+    if view.index_factors:
+        view = state.materialized(view)
     offset = view.offset
     for index, dim in zip(list(op.operands)[1:], view.dims, strict=True):
         owner = index.owner

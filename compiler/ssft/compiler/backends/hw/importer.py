@@ -14,14 +14,14 @@ from ssft.compiler.analysis.cost import weight_gradient_operations
 from ssft.compiler.analysis.phases import forward_operations
 from ssft.compiler.backends.cpu.constants import constant_bytes
 from ssft.compiler.backends.hw import import_loops, import_slices, import_tensors
-from ssft.compiler.backends.hw.bodies import element_type
+from ssft.compiler.backends.hw.bodies import captured_values, element_type
 from ssft.compiler.backends.hw.graph import Graph, Origin, Store
 from ssft.compiler.backends.hw.import_contractions import import_contraction
 from ssft.compiler.backends.hw.import_state import ImportState
 from ssft.compiler.backends.hw.in_place import in_place_values
 from ssft.compiler.backends.hw.layouts import argument_orders
 from ssft.compiler.backends.hw.masked_work import masked_macs
-from ssft.compiler.backends.hw.views import Buffer, whole
+from ssft.compiler.backends.hw.views import Buffer, View, whole
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature
 from ssft.dialects._mlir import ir
@@ -63,7 +63,7 @@ def import_graph(module: ir.Module, signature: StepSignature) -> Graph:
     for op in step_ir.operations(step):
         if op.name == "func.return":
             break
-        if any(operand in origins.failed for operand in op.operands):
+        if not origins.failed.isdisjoint(_used(op)):
             origins.failed.update(op.results)
             continue
         state.origin = origins.of(op)
@@ -77,6 +77,12 @@ def import_graph(module: ir.Module, signature: StepSignature) -> Graph:
         raise _cannot_lower(state, reasons)
     results = _import_results(state, step, signature, arguments)
     return Graph(state.ops, arguments, results, state.buffers)
+
+
+def _used(op: ir.Operation) -> list[ir.Value]:
+    """Values that an operation or its body reads."""
+    captured = [value for region in op.regions for value in captured_values(region.blocks[0])]
+    return [*op.operands, *captured]
 
 
 def _import_arguments(
@@ -151,7 +157,9 @@ def _import_constant(state: ImportState, op: ir.Operation) -> None:
 def _import_results(
     state: ImportState, step: ir.Operation, signature: StepSignature, arguments: list[Buffer]
 ) -> list[tuple[int, Buffer]]:
+    stores: list[tuple[View, View]] = []
     results = []
+    state.origin = Origin("result", "update")
     for value, info in zip(step_ir.terminator(step).operands, signature.results, strict=True):
         view = state.values[value]
         if info.updates_arg is None:
@@ -163,10 +171,18 @@ def _import_results(
             results.append((info.index, buffer))
         else:
             argument = arguments[info.updates_arg]
-            if view.buffer is argument:
-                continue
             target = whole(argument, info.shape, argument.order)
-        state.ops.append(Store(Origin("result", "update"), view, target))
+            if view == target and value in state.in_place:
+                continue
+        stores.append((state.direct(view), target))
+    overwritten = {id(target.buffer) for _, target in stores}
+    # All results are taken before the first argument changes.
+    sources = [
+        state.materialized(view) if id(view.buffer) in overwritten and view != target else view
+        for view, target in stores
+    ]
+    for source, (_, target) in zip(sources, stores, strict=True):
+        state.ops.append(Store(state.origin, source, target))
     return results
 
 

@@ -8,6 +8,18 @@ from ssft.dialects._mlir import ir
 _WRITES = {"tensor.insert_slice": 1, "ssft.scatter": 0}
 """Operations that return a changed copy of an operand, and the number of that operand."""
 
+_VIEWS = frozenset(
+    [
+        "linalg.transpose",
+        "ssft.gather",
+        "tensor.collapse_shape",
+        "tensor.expand_shape",
+        "tensor.extract",
+        "tensor.extract_slice",
+    ]
+)
+"""Operations whose result may be memory of an operand."""
+
 
 def in_place_values(step: ir.Operation) -> dict[ir.Value, int]:
     """Results of writes that may be done in an argument's memory, with the argument's number.
@@ -51,11 +63,21 @@ def _target(op: ir.Operation) -> ir.Value:
 
 
 def _last_reader(op: ir.Operation, positions: dict[ir.Operation, int]) -> bool:
-    """Whether no operation after `op` reads what `op` overwrites."""
-    return all(
-        use.owner == op or positions.get(use.owner.operation, -1) < positions[op]
-        for use in _target(op).uses
-    )
+    """Whether no operation after `op` reads what `op` overwrites.
+
+    Views of the memory are read where they are used, not where they are made.
+    """
+    pending = [_target(op)]
+    while pending:
+        for use in pending.pop().uses:
+            reader = use.owner.operation
+            while reader not in positions:  # within the body of an operation
+                reader = reader.parent.operation
+            if reader != op and positions[reader] > positions[op]:
+                return False
+            if reader.name in _VIEWS and reader != op:
+                pending += reader.results
+    return True
 
 
 def _add_gathered_insert(op: ir.Operation, updated: int, found: dict[ir.Value, int]) -> None:

@@ -10,7 +10,11 @@ tile.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ssft.compiler.backends.hw.graph import Graph, GraphOp, LoopNest, Operand
 from ssft.compiler.backends.hw.row_space import (
@@ -121,7 +125,13 @@ class _Former:
             if kernel in writers:
                 if len(writers) > 1 or id(buffer) in kernel.summed:
                     return False
+                if buffer.kind == "argument" or not self._complete(kernel, nest, buffer):
+                    return False
                 shared.append(buffer)
+        overwritten = [b for b in buffers_written(nest) if kernel in self._readers.get(id(b), [])]
+        if any(lookup.buffer in overwritten for m in kernel.nests for lookup in m.lookups):
+            return False
+        shared += [buffer for buffer in overwritten if buffer not in shared]
         if any(lookup.buffer in shared for lookup in nest.lookups):
             return False
         if any(list_.buffer in shared for o in nest.inputs for list_ in o.index if list_):
@@ -137,6 +147,11 @@ class _Former:
         kernel.summed |= _sums(nest, rows)
         return True
 
+    def _complete(self, kernel: VectorKernel, nest: LoopNest, buffer: Buffer) -> bool:
+        """Whether the kernel writes all that `nest` reads of a buffer."""
+        reads = any(buffer is other for other in buffers_read(nest))
+        return not reads or covers(kernel.nests, buffer)
+
     def _row_bytes(self, nests: list[LoopNest], rows: tuple[int, ...]) -> int:
         sizes: dict[int, int] = {}
         count = math.prod(rows)
@@ -148,6 +163,23 @@ class _Former:
                 )
                 sizes[id(operand.buffer)] = max(sizes.get(id(operand.buffer), 0), per_row)
         return sum(sizes.values())
+
+
+def covers(nests: Sequence[LoopNest], buffer: Buffer) -> bool:
+    """Whether the nests write every element of a buffer."""
+    written = np.zeros(0, bool)
+    for nest in nests:
+        for output in nest.outputs:
+            if output.buffer is not buffer or output.indexed:
+                continue
+            moving = [(e, s) for e, s in zip(nest.extents, output.strides, strict=True) if s]
+            if math.prod(extent for extent, _ in moving) == buffer.elements:
+                return True
+            if not written.size:
+                written = np.zeros(buffer.elements, bool)
+            extents, strides = zip(*moving, strict=True) if moving else ((), ())
+            as_strided(written[output.offset :], extents, strides)[...] = True
+    return bool(written.size) and bool(written.all())
 
 
 def _walked(nest: LoopNest, operand: Operand) -> int:

@@ -143,7 +143,9 @@ def _may_stay(entry: Lifetime, kernels: Sequence[Kernel], required: set[int]) ->
         for position in entry.readers
         if not _only_looks_up(kernels[position], buffer) and not _updates(kernels[position])
     ]
-    return len(readers) > 1
+    # Who writes does so in DRAM: a copy in the scratchpad would be out of date from then on.
+    stale = any(writer < reader for writer in entry.writers for reader in readers)
+    return len(readers) > 1 and not stale
 
 
 def _only_looks_up(kernel: Kernel, buffer: Buffer) -> bool:

@@ -2,14 +2,16 @@
 
 The tensor unit rounds its operands to bf16 before it multiplies. A value that nobody else reads may
 therefore be rounded when it is written: results are the same to the last bit, at half the traffic.
-A parameter that trains keeps its f32 master, which the optimizer updates, and gets a bf16 mirror for
-the tensor unit, which the same update writes.
+A parameter that trains keeps its f32 master, which the optimizer updates, and gets a bf16 mirror
+for the tensor unit, which the same update writes.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+
+import numpy as np
 
 from ssft.compiler.backends.hw.graph import ContractionOp, Graph, GraphOp, LoopNest
 from ssft.compiler.backends.hw.uses import buffers_read, buffers_written
@@ -39,6 +41,15 @@ def narrow_storage(graph: Graph) -> None:
             _mirror(graph, buffer, products[key], writers[key])
         elif not others[key] and all(_writes_once(op) for op in writers[key]):
             buffer.storage = "bf16"
+            if buffer.data is not None:
+                buffer.data = _rounded(buffer.data)
+
+
+def _rounded(data: np.ndarray) -> np.ndarray:
+    """f32 numbers as bf16, to nearest even, by their bits."""
+    bits = np.ascontiguousarray(data, np.float32).view(np.uint32)
+    nearest = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    return np.where(np.isnan(data), bits >> 16 | 0x40, nearest).astype(np.uint16)
 
 
 def _is_factor(op: ContractionOp, buffer: Buffer) -> bool:

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ssft.compiler.backends.hw import cost
-from ssft.compiler.backends.hw.boxes import Walk, aligned_sizes, boxes, flat_start
+from ssft.compiler.backends.hw.boxes import (
+    Walk,
+    aligned_sizes,
+    boxes,
+    cuts_at_multiples,
+    flat_start,
+)
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import LoopNest, Operand
-from ssft.compiler.backends.hw.kernels import VectorKernel
+from ssft.compiler.backends.hw.kernels import VectorKernel, covers
 from ssft.compiler.backends.hw.micro_code import with_lookups
 from ssft.compiler.backends.hw.slots import SlotRequest
 from ssft.compiler.backends.hw.task import interval
@@ -82,6 +88,7 @@ class VectorTiles:
         self._machine = machine
         self._streams: dict[object, Stream] = {}
         self._written = {id(o.buffer) for nest in kernel.nests for o in nest.outputs}
+        self._complete: dict[int, bool] = {}
         self._uses: list[tuple[list[Use], list[Use]]] = []
         started: set[int] = set()
         for number, nest in enumerate(kernel.nests):
@@ -122,8 +129,7 @@ class VectorTiles:
             stride and extent > 1
             for stride, extent in zip(operand.strides, self.rows, strict=False)
         ) or any(view is not None for view in operand.index[:count])
-        owned = id(buffer) in self._written and id(buffer) not in self.kernel.summed
-        if owned and not operand.indexed and self._leads(operand):
+        if self._owned(buffer) and not operand.indexed and self._leads(operand):
             key: object = ("own", id(buffer))
             inner = buffer.elements // math.prod(self.rows)
             strides = []
@@ -136,8 +142,7 @@ class VectorTiles:
         else:
             place = number if written else -1
             loops = tuple((e, s) for e, s in zip(nest.extents, operand.strides, strict=True) if s)
-            lists = tuple(id(v.buffer) for v in operand.index if v is not None)
-            key = (id(buffer), place, operand.offset, loops, operand.strides[:count], lists)
+            key = (id(buffer), place, operand.offset, loops, operand.strides[:count], operand.index)
             own = False
         stream = self._streams.get(key)
         if stream is None:
@@ -146,6 +151,14 @@ class VectorTiles:
         stream.store |= written
         stream.load |= not written and not (own and id(buffer) in self._written)
         return stream
+
+    def _owned(self, buffer: Buffer) -> bool:
+        """Whether the kernel makes all of a buffer, row by row."""
+        key = id(buffer)
+        if key not in self._complete:
+            made = key in self._written and key not in self.kernel.summed
+            self._complete[key] = made and covers(self.kernel.nests, buffer)
+        return self._complete[key]
 
     def _leads(self, operand: Operand) -> bool:
         """Whether the rows are the leading dimensions of the operand's buffer."""
@@ -180,17 +193,12 @@ class VectorTiles:
 
     def _may_cut(self, size: int) -> bool:
         """Whether cutting sums at `size` rows leaves groups of products together."""
-        if size == math.prod(self.rows):
-            return True
         count = len(self.rows)
         for nest in self.kernel.nests:
             if any(nest.reduction[:count]):
-                inner = math.prod(
-                    e
-                    for e, r in zip(nest.extents[count:], nest.reduction[count:], strict=True)
-                    if r
-                )
-                if size * inner % GROUP:
+                loops = zip(nest.extents[count:], nest.reduction[count:], strict=True)
+                inner = math.prod(extent for extent, reduced in loops if reduced)
+                if not cuts_at_multiples(self.rows, size, GROUP // math.gcd(GROUP, inner)):
                     return False
         return True
 
@@ -421,7 +429,8 @@ class _ProgramBuilder:
             return Access(-1 - slot, operand.offset, _live(part, operand.strides), initial)
         if use.stream is not None:
             return self._streamed(use.stream, operand, part, access, initial)
-        key = (id(operand.buffer), part.offset, part.span, access == "in")
+        # Not the part's own place: operands that meet in this tile may part in the next.
+        key = (id(operand.buffer), operand.offset, nest.extents, operand.strides, access == "in")
         slot = self._operand(key, operand.buffer, None, part.offset, part.span, access)
         return Access(slot, 0, _live(part, operand.strides), initial)
 

@@ -138,6 +138,8 @@ def collapsed(view: View, groups: Sequence[Sequence[int]]) -> View:
 
 def split_dimension(dim: Dimension, extents: Sequence[int]) -> list[Dimension] | None:
     """Splits a dimension into dimensions of `extents`; None if factors straddle the cut."""
+    if len(extents) > 1 and any(f.index is not None and f.extent == 1 for f in dim):
+        return None
     refined = refine([tuple(f.extent for f in dim), tuple(extents)])
     if refined is None:
         return None
@@ -187,7 +189,9 @@ def sliced(
             continue
         (factor,) = dim
         if factor.index is not None:
-            listed = sliced(factor.index, [start], [size], [step])
+            if step != 1:
+                return None  # commands read lists without gaps
+            listed = sliced(factor.index, [start], [size], [1])
             assert listed is not None
             dims.append((replace(factor, extent=size, index=listed),))
         else:
@@ -197,8 +201,11 @@ def sliced(
 
 
 def gathered(view: View, dim: int, index: View) -> View | None:
-    """Selects positions `index` of dimension `dim`; None if it is no plain dimension."""
-    if len(view.dims[dim]) != 1 or view.index_factors or len(index.dims[0]) != 1:
+    """Selects positions `index` of dimension `dim`; None if it is no plain dimension.
+
+    `index` is a list without gaps.
+    """
+    if len(view.dims[dim]) != 1 or view.index_factors:
         return None
     source = view.dims[dim][0]
     factor = Factor(index.shape[0], source.stride, index, source.extent)
@@ -222,8 +229,20 @@ def refine(factorizations: Sequence[Sequence[int]]) -> tuple[int, ...] | None:
     return tuple(b // a for a, b in itertools.pairwise(ordered))[::-1]
 
 
+def common_extents(dims: Sequence[Dimension]) -> tuple[int, ...] | None:
+    """Extents that the factors of all `dims`, dimensions of one size, can be split into.
+
+    None where there are none. A single position takes a loop of its own only where it is looked up.
+    """
+    if any(f.index is not None and f.extent == 1 for dim in dims for f in dim):
+        return (1,) if all(len(dim) == 1 and dim[0].extent == 1 for dim in dims) else None
+    return refine([tuple(f.extent for f in dim) for dim in dims])
+
+
 def split_factors(dim: Dimension, extents: Sequence[int]) -> list[Factor] | None:
     """The factors of `dim`, split so that their extents are `extents`, a refinement of theirs."""
+    if tuple(extents) == (1,):
+        return list(dim)
     out: list[Factor] = []
     remaining = [f for f in dim if f.extent > 1 or f.index is not None]
     wanted = list(extents)

@@ -1,0 +1,74 @@
+"""Steps on the functional model of the accelerator, and on the interpreter of its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from ssft.compiler.backends.hw import Precision, compile_program
+from ssft.compiler.backends.interpreter import InterpreterProgram
+from ssft.compiler.plan_schema import read_signature
+from ssft.dialects import new_context
+from ssft.dialects._mlir import ir
+from ssft.hwmodel.config import Machine, load_machine
+from ssft.hwmodel.machine import FunctionalMachine
+from ssft.runtime.accelerator import AcceleratorProgram
+from ssft.runtime.buffers import storage_type
+
+Schedule = Literal["round_robin", "random"]
+
+
+@cache
+def machine(preset: str = "ssft-server", scratchpad: int | None = None) -> Machine:
+    """A preset, if wanted with another size of the scratchpad in bytes."""
+    overrides = [] if scratchpad is None else [f"scratchpad.bytes={scratchpad}"]
+    return load_machine(preset, overrides)
+
+
+def accelerator(
+    text: str,
+    config: Machine,
+    precision: Precision = "bf16",
+    schedule: Schedule = "round_robin",
+    seed: int = 0,
+) -> AcceleratorProgram:
+    """A plan's step on the functional model of a machine."""
+    program = compile_program(text, config, precision)
+    model = FunctionalMachine(
+        program,
+        spm_bytes=config.scratchpad.bytes,
+        dram_bytes=config.dram.bytes,
+        schedule=schedule,
+        seed=seed,
+    )
+    return AcceleratorProgram(read_signature(ir.Module.parse(text, new_context())), program, model)
+
+
+def run(
+    program: AcceleratorProgram | InterpreterProgram, arguments: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """All results of one step, also those that update arguments; `arguments` are not changed."""
+    arrays = [np.array(array, order="C") for array in arguments]
+    outputs = [np.zeros(info.shape, storage_type(info.dtype)) for info in program.outputs]
+    program.run([array.ctypes.data for array in [*arrays, *outputs]])
+    others = iter(outputs)
+    return [
+        next(others) if result.updates_arg is None else arrays[result.updates_arg]
+        for result in program.signature.results
+    ]
+
+
+def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays hold the same bits; of not-a-numbers no bits are fixed."""
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
+    number = ~np.isnan(one)
+    same = (
+        np.ascontiguousarray(one[number]).tobytes() == np.ascontiguousarray(other[number]).tobytes()
+    )
+    return same and bool(np.array_equal(number, ~np.isnan(other)))
