@@ -48,8 +48,8 @@ ROW_SHARE = 8
 """One row of a vector kernel's operands may take this fraction of the scratchpad."""
 
 SHARES = (
-    *((0.7, 0.5), (0.7, 0.4), (0.5, 0.5), (0.5, 0.4), (0.35, 0.4)),
-    *((0.2, 0.5), (0.2, 0.4), (0.1, 0.4), (0.05, 0.4), (0.0, 0.4), (0.0, 0.3)),
+    *((0.92, 0.5), (0.92, 0.4), (0.7, 0.5), (0.7, 0.4), (0.5, 0.4), (0.35, 0.4)),
+    *((0.2, 0.5), (0.2, 0.4), (0.1, 0.4), (0.0, 0.4), (0.0, 0.3)),
 )
 """Fractions of the scratchpad to keep whole buffers in, and of what is left for a kernel's slots.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssft.compiler.backends.hw.allocate import AllocationError, allocate
+from ssft.compiler.backends.hw.allocate import Allocation, allocate
 from ssft.compiler.backends.hw.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import Graph
@@ -55,10 +55,7 @@ def place_in_dram(
         fixed.append((buffer, record))
         emitter.dram[id(buffer)] = address
         address += -(-buffer.bytes // ALIGNMENT) * ALIGNMENT
-    try:
-        placed = allocate([Interval(e.buffer.bytes, e.first, e.last) for e in spilled], effort=2000)
-    except AllocationError:  # without a capacity there is room
-        raise AssertionError("unlimited memory is full") from None
+    placed = _place(spilled, emitter.machine.dram.bytes // 2 - address)
     for entry, offset in zip(spilled, placed.offsets, strict=True):
         buffer = entry.buffer
         emitter.dram[id(buffer)] = address + offset
@@ -67,6 +64,17 @@ def place_in_dram(
     emitter.program.dram_bytes = address + placed.peak
     if emitter.program.dram_bytes > emitter.machine.dram.bytes:
         raise _too_large(emitter, fixed)
+
+
+def _place(spilled: list[Lifetime], plenty: int) -> Allocation:
+    """Addresses for values that are not resident.
+
+    Where they take less than `plenty` bytes each gets memory of its own: nothing has to wait until
+    memory is free. Otherwise memory is used again.
+    """
+    if sum(entry.buffer.bytes for entry in spilled) <= plenty:
+        return allocate([Interval(e.buffer.bytes, 0, 1) for e in spilled], effort=0)
+    return allocate([Interval(e.buffer.bytes, e.first, e.last) for e in spilled], effort=2000)
 
 
 def _record(
