@@ -55,6 +55,7 @@ class Emitter:
     _contractions: dict[Contraction, int] = field(default_factory=dict)
     _arguments: dict[tuple[int, ...], int] = field(default_factory=dict)
     _durations: dict[int, int] = field(default_factory=dict)
+    _transfers: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
     def begin(
         self,
@@ -106,6 +107,13 @@ class Emitter:
             self._durations[number] = cost.vector_cycles(self.machine, program)
         return self._durations[number]
 
+    def _transfer_cycles(self, rows: int, row_bytes: int, pitch: int) -> int:
+        """Estimated cycles of a two-dimensional transfer."""
+        key = (rows, row_bytes, pitch)
+        if key not in self._transfers:
+            self._transfers[key] = cost.rows_cycles(self.machine, *key)
+        return self._transfers[key]
+
     def list_region(self, view: View) -> tuple[int, Region]:
         """Scratchpad address of an index list, and the bytes it takes."""
         address = self.spm[id(view.buffer)] + 8 * view.offset
@@ -141,7 +149,7 @@ class Emitter:
                     tag=self.tag, dram=dram, spm=at, rows=run.rows, row_bytes=row_bytes, pitch=pitch
                 ),
                 queue,
-                cost.rows_cycles(self.machine, run.rows, row_bytes, pitch),
+                self._transfer_cycles(run.rows, row_bytes, pitch),
                 [far] if load else [near],
                 [near] if load else [far],
             )

@@ -273,6 +273,8 @@ class _TileWriter:
         self._streams = list(tiles._streams.values())
         self._base = {id(s): a for s, a in zip(self._streams, addresses, strict=True)}
         self._turn = {id(s): 0 for s in self._streams}
+        self._size = {id(s): _padded(tiles._tile_bytes(s, tiles.height)) for s in self._streams}
+        self._buffers = {id(s): tiles._buffers(s, tiles.height) for s in self._streams}
         self._loaded: dict[int, Walk] = {}
         self._programs: dict[tuple[tuple[int, ...], bool], tuple[int, list[Operand]]] = {}
         nests = tiles.kernel.nests
@@ -297,8 +299,7 @@ class _TileWriter:
                 self._emitter.store(stream.buffer, stream.walk, self._address(stream))
 
     def _address(self, stream: Stream) -> int:
-        size = self._tiles._tile_bytes(stream, self._tiles.height)
-        return self._base[id(stream)] + self._turn[id(stream)] * _padded(size)
+        return self._base[id(stream)] + self._turn[id(stream)] * self._size[id(stream)]
 
     def _fetch(
         self, stream: Stream, starts: Sequence[int], sizes: Sequence[int], first: bool
@@ -306,7 +307,7 @@ class _TileWriter:
         part = stream.part(starts, sizes)
         if self._loaded.get(id(stream)) == part:
             return
-        if not first and self._tiles._buffers(stream, self._tiles.height) == 2:
+        if not first and self._buffers[id(stream)] == 2:
             self._turn[id(stream)] ^= 1
         self._loaded[id(stream)] = part
         if stream.load and (first or stream.moves):
