@@ -1,0 +1,104 @@
+"""DRAM traffic of a compiled step, phase by phase, against a count from the plan's own report.
+
+On a machine whose scratchpad holds everything, each byte crosses the DRAM interface once, and it
+can be said on paper which: that is what these tests do, from shapes, roles and masks alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from side_by_side import EXAMPLES
+
+from ssft.compiler import Plan, Recipe, compile_file
+from ssft.compiler.backends.hw import compile_program
+from ssft.hwmodel.config import load_machine
+from ssft.hwmodel.report import report
+from ssft.hwmodel.timing.events import simulate
+
+BF16, F32, F64, I64 = 2, 4, 8, 8
+STATES = 2
+"""Adam's moments."""
+
+
+@pytest.fixture(scope="module", params=["s2ft", "columns", "full"])
+def plan(request: pytest.FixtureRequest) -> Plan:
+    return compile_file(EXAMPLES / "tiny_llama.py", Recipe(request.param))
+
+
+@pytest.fixture(scope="module")
+def found(plan: Plan) -> dict:
+    machine = load_machine("ssft-server")
+    return report(simulate(compile_program(plan.text(), machine), machine))
+
+
+def looked_up(plan: Plan) -> set[str]:
+    """Tables of which rows are gathered: the model has one, and it is its first parameter."""
+    return {plan.signature().parameters[0].name}
+
+
+def test_forward_reads_each_weight_once(plan: Plan, found: dict):
+    """Matrices as bf16, vectors as f32; of the embedding one row per token; the batch; the loss."""
+    signature = plan.signature()
+    tables = looked_up(plan)
+    matrices = [p for p in signature.parameters if len(p.shape) == 2 and p.name not in tables]
+    vectors = [p for p in signature.parameters if len(p.shape) == 1]
+    (table,) = (p for p in signature.parameters if p.name in tables)
+    tokens = math.prod(signature.inputs[0].shape)
+    expected = BF16 * sum(p.elements for p in matrices) + F32 * sum(p.elements for p in vectors)
+    expected += F32 * tokens * table.shape[1]
+    expected += sum(i.bytes for i in signature.inputs) + F32
+    assert found["phases"]["forward"]["dram_bytes"] == expected
+
+
+def test_gradients_stay_on_chip(plan: Plan, found: dict):
+    """But for lookups that the backward pass makes again instead of keeping their result."""
+    tokens = math.prod(plan.signature().inputs[0].shape)
+    (table,) = (p for p in plan.signature().parameters if p.name in looked_up(plan))
+    again = plan.text().count(f"tensor.extract %arg{table.index}[") - 1
+    expected = again * F32 * tokens * table.shape[1]
+    assert found["phases"]["input_gradient"]["dram_bytes"] == expected
+    assert found["phases"]["weight_gradient"]["dram_bytes"] == 0
+
+
+def test_update_moves_what_trains(plan: Plan, found: dict):
+    """In: the master and two moments. Out: the same, and the tensor unit's copy of matrices."""
+    signature, tables = plan.signature(), looked_up(plan)
+    masks = {mask["name"]: mask for mask in plan.report()["masks"]}
+    trained = mirrored = 0
+    for parameter in signature.parameters:
+        mask = masks.get(parameter.name)
+        if mask is None:
+            continue
+        assert mask["combine"] == "intersection"
+        rows = parameter.shape[0] if mask["rows"] is None else len(mask["rows"])
+        others = parameter.elements // parameter.shape[0]
+        columns = others if mask["columns"] is None else len(mask["columns"])
+        trained += rows * columns
+        if len(parameter.shape) == 2 and parameter.name not in tables:
+            mirrored += rows * columns
+    assert trained == plan.report()["trainable_parameters"]
+    expected = 2 * (1 + STATES) * F32 * trained + BF16 * mirrored
+    expected += F64 + 2 * F64  # the learning rate; the step, in and out
+    assert found["phases"]["update"]["dram_bytes"] == expected
+    assert found["dram_bytes"]["write"]["optimizer"] == STATES * F32 * trained + F64
+
+
+def test_macs_of_each_phase(plan: Plan, found: dict):
+    flops = plan.report()["flops"]
+    for phase in ("forward", "input_gradient", "weight_gradient"):
+        assert 2 * found["phases"][phase]["macs"] == flops[phase] > 0
+    assert found["macs"]["executed"] * 2 == sum(flops.values()) - flops["update"]
+
+
+def test_masked_work_is_what_the_dense_gradient_has_on_top(plan: Plan, found: dict):
+    masks = {mask["name"]: mask for mask in plan.report()["masks"]}
+    tokens = math.prod(plan.signature().inputs[0].shape)
+    dense = sum(
+        p.elements * tokens
+        for p in plan.signature().parameters
+        if p.name in masks and len(p.shape) == 2 and p.name not in looked_up(plan)
+    )
+    executed = found["phases"]["weight_gradient"]["macs"]
+    assert found["macs"]["masked"] + executed == dense
