@@ -34,7 +34,8 @@ class DramBuffer:
     tensor's own shape. `argument` is the number of the step's argument that the buffer holds and
     `result` that of the step's result; None for others. `data` are the initial contents of
     constants. A buffer with a `mirror` holds a copy of the argument of that number, in another
-    element type; the host fills both. A buffer that neither the host nor `data` fills is undefined at the start.
+    element type; the host fills both. A buffer that neither the host nor `data` fills is undefined
+    at the start.
     """
 
     name: str
