@@ -23,12 +23,15 @@ DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 PRODUCTS = ("forward", "input_gradient", "weight_gradient")
 SLACK = 1.005
 """Tiles of lanes fit some extents better than others."""
+CLOSED_FORM_SLACK = 1.02
+"""The closed form leaves fill and the overlap of phases out."""
 
 COLUMNS = (
     Column("density", "density", "%"),
     Column("macs", "MACs", "MAC"),
     Column("ceiling", "MACs saved", "x"),
     Column("law", "3/(2+d)", "x"),
+    Column("closed_form", "closed form", "x"),
     Column("tensor_speed_up", "tensor unit", "x"),
     Column("product_speed_up", "products", "x"),
     Column("step_speed_up", "step", "x"),
@@ -80,6 +83,7 @@ def density_study(
             (
                 Series("3 / (2 + density)", by_density(rows, "law"), dashed=True),
                 Series("multiply-adds saved", by_density(rows, "ceiling"), dashed=True),
+                Series("closed form of the products", by_density(rows, "closed_form"), dashed=True),
                 Series("tensor unit's busy time", by_density(rows, "tensor_speed_up")),
                 Series("time of the products", by_density(rows, "product_speed_up")),
                 Series("time of the step", by_density(rows, "step_speed_up")),
@@ -89,6 +93,7 @@ def density_study(
         denominators=(
             "every ratio is density 1 over the row's density, on the same machine",
             "products: what the critical path spends in forward, input and weight gradient",
+            "closed form: the sum over these phases of the longer of compute and DMA",
             "step: with the optimizer, whose traffic falls with density, too",
         ),
         notes=_notes(rows),
@@ -99,11 +104,16 @@ def _row(density: float, report: Report, dense: Report) -> dict[str, Any]:
     def products(found: Report) -> int:
         return sum(found["phases"][phase]["cycles"] for phase in PRODUCTS)
 
+    def closed(found: Report) -> int:
+        forms = (found["closed_form"]["phases"][phase] for phase in PRODUCTS)
+        return sum(max(form["compute"], form["dma"]) for form in forms)
+
     return {
         "density": density,
         "macs": report["macs"]["executed"],
         "ceiling": ratio(dense["macs"]["executed"], report["macs"]["executed"]),
         "law": 3 / (2 + density),
+        "closed_form": ratio(closed(dense), closed(report)),
         "tensor_speed_up": ratio(
             dense["units"]["tensor"]["busy"], report["units"]["tensor"]["busy"]
         ),
@@ -116,33 +126,41 @@ def _row(density: float, report: Report, dense: Report) -> dict[str, Any]:
 
 
 def _notes(rows: list[dict[str, Any]]) -> tuple[str, ...]:
-    if all(row["bound"] == "tensor" for row in rows):
-        return ()
-    return (
-        "where DRAM is busiest, products gain less than the tensor unit does: the weight gradient"
-        " reads activations and their gradients whatever trains",
-    )
+    found = []
+    if any(row["product_speed_up"] < 0.9 * row["law"] for row in rows):
+        found.append(
+            "products gain less than the tensor unit does where DRAM limits them: the weight"
+            " gradient reads activations and their gradients whatever trains"
+        )
+    if any(row["product_speed_up"] > SLACK * row["law"] for row in rows):
+        found.append(
+            "products gain more than 3/(2+d), which counts multiply-adds only: DRAM limits the"
+            " dense weight gradient, which reads activations again for each of its blocks"
+        )
+    return tuple(found)
 
 
 def _expectations(rows: list[dict[str, Any]]) -> tuple[Expectation, ...]:
     least = rows[0]
-    bound = all(row["tensor_speed_up"] <= SLACK * row["ceiling"] for row in rows)
-    worst = max(row["tensor_speed_up"] / row["ceiling"] for row in rows)
-    below = all(row["product_speed_up"] <= SLACK * row["law"] for row in rows)
-    top = max(row["product_speed_up"] / row["law"] for row in rows)
+    most = max(row["tensor_speed_up"] / row["ceiling"] for row in rows)
+    top = max(
+        row["product_speed_up"] / max(SLACK * row["law"], CLOSED_FORM_SLACK * row["closed_form"])
+        for row in rows
+    )
     rising = all(a["step_speed_up"] >= b["step_speed_up"] / SLACK
                  for a, b in pairwise(rows))  # fmt: skip
     return (
         Expectation(
             "the tensor unit gains at most the multiply-adds saved",
-            f"at most {worst:.3f} of it",
-            bound,
+            f"at most {most:.3f} of it",
+            most <= SLACK,
         ),
         Expectation(
-            "the products gain at most 3/(2+d), less overheads",
-            f"at most {top:.3f} of it; {least['product_speed_up']:.2f} times at "
-            f"{100 * least['density']:g} %, where the law says {least['law']:.2f}",
-            below,
+            "the products gain at most 3/(2+d), less overheads, unless DRAM limits them: then what "
+            "the closed form says",
+            f"{least['product_speed_up']:.2f} times at {100 * least['density']:g} %, where the law "
+            f"says {least['law']:.2f} and the closed form {least['closed_form']:.2f}",
+            top <= 1,
         ),
         Expectation("the step never gets slower as less trains", "never" if rising else "it does",
                     rising),

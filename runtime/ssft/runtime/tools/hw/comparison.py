@@ -96,7 +96,7 @@ def _show(comparison: Any, *, all_rows: bool) -> None:
         length = 0.0 if row.ratio is None else row.ratio / 2
         rows.append((row.figure.replace("_", " "), *_values(row), ratio, bar(length, 16)))
     title = "B / A: A is the denominator of every ratio; half a bar is 1"
-    out.print(table(title, ("figure", "A", "B", "B / A", "<"), rows))
+    out.print(table(title, ("figure", "A", "B", "B / A", "~<"), rows))
     for gain, text in ((comparison.speed_up, "time"), (comparison.energy_gain, "energy")):
         if gain:
             word = "less" if gain >= 1 else "more"

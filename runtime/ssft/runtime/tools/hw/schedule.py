@@ -101,8 +101,8 @@ def _tiles(out: Console, loaded: Loaded, top: int) -> None:
                 percent(tiling.macs / (tiling.cycles * peak) if tiling.cycles else 0.0),
             )
         )
-    headings = ("contraction", "<phase", "MACs", "tiles", "tile m x n x k", "lane tile", "k parts",
-                "<rows by", "cycles", "of peak")  # fmt: skip
+    headings = ("contraction", "<phase", "~MACs", "tiles", "tile m x n x k", "~lane tile",
+                "~k parts", "~<rows by", "cycles", "of peak")  # fmt: skip
     out.print(table("tiles of contractions (equal ones together)", headings, rows))
     _rest(out, len(found) - len(rows), "contractions take less time")
 
@@ -127,7 +127,7 @@ def _scratchpad(out: Console, loaded: Loaded, top: int) -> None:
         )
         for slot in sorted(slots, key=lambda slot: (slot.address, slot.first))
     ]
-    headings = ("address", "bytes", "buffers", "live", f"<kernels 0-{kernels - 1}", "<slot")
+    headings = ("address", "bytes", "~buffers", "live", f"<kernels 0-{kernels - 1}", "<slot")
     out.print(table("scratchpad slots, the largest", headings, rows))
     _rest(out, len(program.spm) - len(rows), "slots are smaller")
 

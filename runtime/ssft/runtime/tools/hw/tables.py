@@ -87,8 +87,8 @@ def _phases(out: Console, report: Report) -> None:
         )
         for name, phase in report["phases"].items()
     ]
-    headings = ("phase", "critical cycles", "share", "<", "active cycles", "MACs", "DRAM moved",
-                "energy")  # fmt: skip
+    headings = ("phase", "critical cycles", "share", "~<", "~active cycles", "MACs",
+                "DRAM moved", "energy")  # fmt: skip
     out.print(table("phases", headings, rows))
 
 
@@ -97,7 +97,7 @@ def _units(out: Console, report: Report) -> None:
     rows = []
     for name, unit in report["units"].items():
         shares = [_share(unit[part], cycles) for part in PARTS]
-        rows.append((name, stacked(shares, GLYPHS), *map(percent, shares)))
+        rows.append((name, stacked(shares, GLYPHS, min(32, out.width // 5)), *map(percent, shares)))
     headings = ("unit", "<of the run", "█ busy", "▓ for units", "▒ for memory", "· idle")
     out.print(table("units: at work, waiting for other units or for DRAM, idle", headings, rows))
 
@@ -120,8 +120,8 @@ def _operations(out: Console, report: Report, top: int) -> None:
         )
         for op in ops[: top or None]
     ]  # fmt: skip
-    headings = ("operation", "<phase", "of run", "active", "MACs", "DRAM", "FLOP/B", "attained",
-                "of roof", "<source")  # fmt: skip
+    headings = ("operation", "<phase", "of run", "~active", "~MACs", "DRAM", "FLOP/B", "~attained",
+                "of roof", "~<source")  # fmt: skip
     ridge = report["roofline"]["ridge_flops_per_byte"]
     title = (
         f"operations that the run waits for longest (ridge of the roofline: {ridge:,.0f} FLOP/B)"
@@ -149,7 +149,7 @@ def _traffic(out: Console, report: Report) -> None:
                     bar(_share(sum(both), total)),
                 )
             )
-    headings = ("purpose", "read", "moved", "written", "moved", "share", "<")
+    headings = ("purpose", "read", "moved", "written", "moved", "share", "~<")
     out.print(table("DRAM bytes by purpose: asked for, and moved in whole bursts", headings, rows))
 
 
@@ -161,7 +161,7 @@ def _energy(out: Console, report: Report) -> None:
          bar(_share(joules, total)))
         for name, joules in sorted(parts.items(), key=lambda entry: -entry[1])
     ]  # fmt: skip
-    out.print(table("energy", ("component", "energy", "share", "<"), rows))
+    out.print(table("energy", ("component", "energy", "share", "~<"), rows))
 
 
 def _critical(out: Console, report: Report, top: int) -> None:

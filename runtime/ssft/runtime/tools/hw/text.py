@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 PIPE_WIDTH = 160
 """Columns of tables that nobody's terminal limits."""
+NARROW = 130
+"""On terminals with fewer columns, tables leave some of theirs out."""
 
 _SMALL = ("", "m", "u", "n", "p", "f")
 _LARGE = ("", "k", "M", "G", "T", "P", "E")
@@ -81,18 +84,26 @@ def interval(first: int, last: int, total: int, width: int = 24) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table; columns whose heading starts with ``<`` are left-aligned, as the first one is."""
-    made = Table(title=title, title_justify="left", title_style="bold")
-    for number, heading in enumerate(columns):
+    """A table. The first column, and those whose heading starts with ``<``, are left-aligned.
+
+    Columns whose heading starts with ``~`` are left out on narrow terminals.
+    """
+    narrow = console().width < NARROW
+    kept = [i for i, heading in enumerate(columns) if not (narrow and heading.startswith("~"))]
+    made = Table(title=title, title_justify="left", title_style="bold",
+                 box=box.SIMPLE_HEAD if narrow else box.HEAVY_HEAD)  # fmt: skip
+    for number in kept:
+        heading = columns[number].removeprefix("~")
         left = number == 0 or heading.startswith("<")
         made.add_column(
             escape(heading.removeprefix("<")),
             justify="left" if left else "right",
             overflow="fold",
             no_wrap=not left,
+            min_width=16 if number == 0 else None,
         )
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*(row[i] for i in kept))
     return made
 
 
