@@ -18,9 +18,11 @@ from ssft.hwmodel.config import load_machine, preset_names
 from ssft.hwmodel.experiments import LinearLayer
 from ssft.hwmodel.experiments.workload import layer_program
 from ssft.hwmodel.isa import Program, Queue, encoding
+from ssft.hwmodel.isa.assembly import to_text
 from ssft.hwmodel.report import report
 from ssft.hwmodel.timing.events import simulate
 from ssft.runtime.tools.ssft_hw import main
+from ssft.runtime.tools.ssft_run import main as ssft_run
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -114,6 +116,41 @@ def test_tiles_account_for_all_products(program: Program):
     assert sum(t.macs for t in single) == macs
     assert sum(t.macs * len(t.names) for t in merged) == macs
     assert len(merged) < len(single)
+
+
+def test_the_compiler_emits_the_program_as_a_module(
+    hw, plan: Path, program: Program, tmp_path: Path
+):
+    module, stages = tmp_path / "step.mlir", tmp_path / "stages"
+    assert ssftc([str(plan), "--emit=hw", "-o", str(module)]) == 0
+    assert "ssft_hw.gemm" in module.read_text()
+    assert hw("disasm", module) == to_text(program)
+    reports = [json.loads(hw("simulate", path, "--json", "-")) for path in (module, plan)]
+    assert reports[0]["cycles"] == reports[1]["cycles"]
+    other = ["--dump-stages", str(stages), "--machine", "ssft-a100area"]
+    assert ssftc([str(plan), *other, "-o", str(tmp_path / "plan.mlir")]) == 0
+    (dumped,) = stages.glob("*_hw.mlir")
+    assert 'machine "ssft-a100area"' in hw("disasm", dumped)
+
+
+def test_the_compiler_knows_its_machines(plan: Path, capsys: pytest.CaptureFixture[str]):
+    assert ssftc([str(plan), "--emit=hw", "--machine", "ssft-egde"]) == 1
+    assert "did you mean 'ssft-edge'" in capsys.readouterr().err
+    assert ssftc([str(plan), "--machine", "ssft-edge", "-o", "x.mlir"]) == 2
+    assert "--machine is for --emit=hw" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("device", "tolerance"), [("ssft-server:f32", 1e-5), ("ssft-server", 0.1)])
+def test_plans_train_on_the_functional_machine(
+    plan: Path, tmp_path: Path, device: str, tolerance: float
+):
+    result = tmp_path / "run.json"
+    options = ["--device", f"ssft-hw:{device}", "--steps", "2", "--compare-to=torch", "-q"]
+    found = ["--json", str(result), "--tolerance", str(tolerance)]
+    assert ssft_run([str(plan), *options, *found]) == 0
+    run = json.loads(result.read_text())
+    assert run["equal"] and not run["frozen_changed"]
+    assert len(run["losses"]) == 2
 
 
 def test_column_gathers_are_warned_of(hw, capsys: pytest.CaptureFixture[str], tmp_path: Path):

@@ -22,8 +22,11 @@ from ssft.dialects._mlir import ir
 if TYPE_CHECKING:
     from ssft.compiler.frontend import CapturedStep
 
-STAGES = ("torch", "linalg", "ssft", "llvm")
-"""In the order in which they are produced; a plan is stage ``ssft``."""
+STAGES = ("torch", "linalg", "ssft", "llvm", "hw")
+"""In the order in which they are produced; a plan is stage ``ssft``.
+
+The last two are made of a plan by the CPU's and the accelerator's backend.
+"""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,23 @@ def to_llvm(plan_text: str) -> str:
     from ssft.compiler.backends.cpu import lower_to_llvm
 
     return lower_to_llvm(plan_text)
+
+
+def to_hw(plan_text: str, machine: str) -> str:
+    """Returns the program that the accelerator backend makes of a plan, in the dialect ``ssft_hw``.
+
+    `machine` is the name of a preset or the path of a machine file. Raises UserError if there is no
+    such machine, or if the plan does not fit it.
+    """
+    from ssft.compiler.backends.hw import compile_program
+    from ssft.compiler.backends.hw.dialect import to_mlir
+    from ssft.hwmodel.config.loader import MachineError, load_machine
+
+    try:
+        config = load_machine(machine)
+    except MachineError as error:
+        raise UserError(error.message, notes=error.notes) from None
+    return _text(to_mlir(compile_program(plan_text, config)))
 
 
 def _as_module(operation: Any) -> ir.Module:

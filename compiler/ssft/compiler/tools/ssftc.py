@@ -12,13 +12,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.driver import STAGES, Options, compile_module, is_plan, parse_module, to_llvm
+from ssft.compiler.driver import (
+    STAGES,
+    Options,
+    compile_module,
+    is_plan,
+    parse_module,
+    to_hw,
+    to_llvm,
+)
 from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.plan import Plan
 from ssft.compiler.plan_schema import read_signature
 from ssft.compiler.recipes import Recipe
 from ssft.compiler.recipes.registry import method_names
 from ssft.compiler.tools.console import Progress, print_error, report_tables
+
+DEFAULT_MACHINE = "ssft-server"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--emit", choices=STAGES, default="ssft", help="stop after this stage")
     output.add_argument("--dump-stages", metavar="DIR", help="write every stage's module here")
     output.add_argument(
+        "--machine",
+        metavar="NAME|FILE",
+        help=f"accelerator of stage hw (--emit=hw: {DEFAULT_MACHINE}); with --dump-stages, that "
+        "stage, too",
+    )
+    output.add_argument(
         "--report", metavar="FILE", help="write the cost report as JSON ('-': stdout)"
     )
     output.add_argument("-v", "--verbose", action="store_true", help="progress and a summary")
@@ -121,6 +137,8 @@ def _run(parsed: argparse.Namespace) -> None:
     recipe = _recipe(parsed)
     if parsed.output is None and parsed.emit == "ssft" and not parsed.report:
         raise UserError("no output file given", notes=["add -o plan.mlir"], exit_code=2)
+    if parsed.machine and parsed.emit != "hw" and not parsed.dump_stages:
+        raise UserError("--machine is for --emit=hw and --dump-stages", exit_code=2)
     check_directory(parsed.output)
     check_directory(parsed.report)
     with Progress(parsed.verbose) as progress:
@@ -163,7 +181,7 @@ def _compile(parsed: argparse.Namespace, recipe: Recipe, options: Options) -> Pl
 
 def _write(parsed: argparse.Namespace, plan: Plan, progress: Progress) -> None:
     if parsed.dump_stages:
-        _dump(Path(parsed.dump_stages), plan, progress)
+        _dump(Path(parsed.dump_stages), parsed.machine, plan, progress)
     if parsed.emit != "ssft":
         _emit(parsed, plan, progress)
     elif parsed.output == "-":
@@ -183,6 +201,9 @@ def _emit(parsed: argparse.Namespace, plan: Plan, progress: Progress) -> None:
     if parsed.emit == "llvm":
         progress.stage("lowering to LLVM")
         text = to_llvm(plan.text())
+    elif parsed.emit == "hw":
+        progress.stage("scheduling for the accelerator")
+        text = to_hw(plan.text(), parsed.machine or DEFAULT_MACHINE)
     elif parsed.emit in plan.stages:
         text = plan.stages[parsed.emit]
     else:
@@ -195,13 +216,16 @@ def _emit(parsed: argparse.Namespace, plan: Plan, progress: Progress) -> None:
         write_text(parsed.output, text)
 
 
-def _dump(directory: Path, plan: Plan, progress: Progress) -> None:
+def _dump(directory: Path, machine: str | None, plan: Plan, progress: Progress) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make directory '{directory}': {error.strerror}") from None
     progress.stage("lowering to LLVM")
     stages = plan.stages | {"llvm": to_llvm(plan.text())}
+    if machine:
+        progress.stage("scheduling for the accelerator")
+        stages["hw"] = to_hw(plan.text(), machine)
     for number, stage in enumerate(STAGES):
         if stage in stages:
             write_text(directory / f"{number:02}_{stage}.mlir", stages[stage])

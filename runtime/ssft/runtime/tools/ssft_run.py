@@ -14,7 +14,7 @@ from typing import Any
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.files import check_directory, write_text
-from ssft.compiler.tools.console import print_error
+from ssft.compiler.tools.console import Progress, print_error
 from ssft.compiler.weights import Array, write_safetensors
 from ssft.runtime.comparison import Comparison
 from ssft.runtime.data import Batch, open_batches
@@ -54,7 +54,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="ssft-run", description="Train or evaluate a plan.", allow_abbrev=False
     )
     parser.add_argument("plan", help="plan.mlir; its weights lie beside it")
-    parser.add_argument("--device", default="cpu", help="where to run (default: cpu)")
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="cpu (the default); ssft-hw:MACHINE or ssft-hw:MACHINE:f32, the accelerator's "
+        "functional model with bf16 or f32 products, MACHINE a preset such as ssft-server or a "
+        "TOML file; numpy, numpy:bf16 or numpy:f32, an interpreter",
+    )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
@@ -111,7 +117,9 @@ def _run(parsed: argparse.Namespace) -> int:
         check_directory(path)
     if parsed.json == "-":
         parsed.quiet = True
-    session = Session(parsed.plan, parsed.device, allow_non_finite=parsed.allow_non_finite)
+    with Progress(sys.stderr.isatty() and not parsed.quiet) as progress:
+        progress.stage(f"compiling for {parsed.device}")
+        session = Session(parsed.plan, parsed.device, allow_non_finite=parsed.allow_non_finite)
     if parsed.resume:
         session.load(parsed.resume)
     if parsed.lr is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 Handler = Callable[[argparse.Namespace], int]
 
-INPUT = "plan.mlir, or a program that `schedule -o` or `asm` wrote"
+INPUT = "plan.mlir, or a program: of `schedule -o`, its assembly, or `ssftc --emit=hw`"
 EXAMPLES = """\
 examples:
   ssft-hw machines ssft-server

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ssft.hwmodel.isa import Program
     from ssft.hwmodel.timing.events import Simulation
 
-Kind = Literal["plan", "program", "assembly", "report"]
+Kind = Literal["plan", "program", "assembly", "module", "report"]
+"""A module is a program in the dialect ``ssft_hw``, as text or bytecode."""
 Report = dict[str, Any]
 Stage = Callable[[str], None]
 
@@ -53,7 +54,12 @@ def kind_of(path: str) -> Kind:
             f"'{path}' is a model file, not a plan",
             notes=[f"compile it first: ssftc {path} -o plan.mlir --recipe …"],
         )
-    return "plan"
+    return "module" if _is_program_module(path) else "plan"
+
+
+def _is_program_module(path: str) -> bool:
+    with open(path, "rb") as stream:
+        return b"ssft_hw.program" in stream.read()
 
 
 def machine_of(parsed: argparse.Namespace, name: str | None = None) -> Machine:
@@ -95,11 +101,18 @@ def load_program(
 
 
 def read_program(path: str) -> Program:
-    """The program in a file of bytes or of assembly."""
+    """The program in a file of bytes, of assembly, or in a module."""
     from ssft.hwmodel.isa import assembly, encoding
 
-    if kind_of(path) == "program":
+    kind = kind_of(path)
+    if kind == "program":
         return encoding.load(path)
+    if kind == "module":
+        from ssft.compiler.backends.hw.dialect import from_mlir
+        from ssft.compiler.driver import parse_module
+
+        _, module = parse_module(path)
+        return from_mlir(module)
     return assembly.from_text(read_text(path), path)
 
 
