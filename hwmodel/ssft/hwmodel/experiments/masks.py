@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.experiments.layer import LinearLayer, Mask
@@ -65,30 +66,15 @@ def masks_study(
             }
             for mask, f in found.items()
         ]
-    at = {row["mask"]: row for row in rows if row["density"] == density}
-    lines = tuple(
-        Series(mask.replace("_", ", "), by_density([r for r in rows if r["mask"] == mask], key))
-        for mask, key in (("unstructured", "bytes_ratio"), ("unstructured_packed", "bytes_ratio"))
-    )
-    times = tuple(
-        Series(f"{mask.replace('_', ', ')}: time of dW and update",
-               by_density([r for r in rows if r["mask"] == mask], "mask_ratio"))
-        for mask in COMPARED[1:]
-    )  # fmt: skip
+    at = next(r for r in rows if r["density"] == density and r["mask"] == "unstructured")
     return Study(
         name="E8",
         title="structured against unstructured masks at equal density",
         subject=f"linear layer {layer}, machine {machine.name}",
         columns=COLUMNS,
         rows=tuple(rows),
-        chart=Chart(
-            "unstructured masks over rows, at equal density",
-            "density",
-            "ratio to rows",
-            (*(Series(f"{s.name}: bytes of the update", s.points) for s in lines), *times),
-            log_y=True,
-        ),
-        expectations=_expectations(at["unstructured"], density),
+        chart=_chart(rows),
+        expectations=_expectations(at, density),
         denominators=(
             "every ratio is over 'rows' at the same density, on the same machine and layer",
             "update moves: whole DRAM bursts of weight and moments, read and written",
@@ -99,6 +85,20 @@ def masks_study(
             " dense matrices; packed: the moments lie in lists of what trains",
         ),
     )
+
+
+def _chart(rows: list[dict[str, Any]]) -> Chart:
+    lines = [
+        Series(
+            f"{mask.replace('_', ', ')}: {what}",
+            by_density([row for row in rows if row["mask"] == mask], key),
+        )
+        for key, what in (("bytes_ratio", "bytes of the update"),
+                          ("mask_ratio", "time of dW and update"))
+        for mask in COMPARED[1:]
+    ]  # fmt: skip
+    title = "unstructured masks over rows, at equal density"
+    return Chart(title, "density", "ratio to rows", tuple(lines), log_y=True)
 
 
 def _expectations(row: dict[str, float], density: float) -> tuple[Expectation, ...]:
