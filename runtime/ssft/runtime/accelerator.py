@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssft.compiler.backends.hw import Precision, compile_program
+from ssft.compiler.backends.interpreter.formats import load, store, stored_type
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature, read_signature
 from ssft.dialects import new_context
@@ -18,8 +19,6 @@ from ssft.hwmodel.isa import Program
 from ssft.hwmodel.machine import FunctionalMachine
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "f32")
-_STORAGE = {"i1": np.bool_, "i8": np.int8, "i32": np.int32, "i64": np.int64}
-_FLOATS = {"f32": np.float32, "f64": np.float64}
 
 
 class AcceleratorProgram:
@@ -55,22 +54,23 @@ class AcceleratorProgram:
         count = len(self.arguments)
         try:
             for info, array in zip(self.arguments, memory[:count], strict=True):
-                self.machine.write(info.index, array)
+                self.machine.write(info.index, load(array, info.dtype))
             for buffer in self.program.dram:
                 if buffer.mirror is not None:
                     self.machine.write(buffer.name, memory[buffer.mirror])
             self.machine.run()
             for info, array in zip(self.outputs, memory[count:], strict=True):
-                array[...] = self.machine.result(info.index)
+                store(self.machine.result(info.index), info.dtype, array)
             for result in self.signature.results:
-                if result.updates_arg is not None:
-                    memory[result.updates_arg][...] = self.machine.read(result.updates_arg)
+                number = result.updates_arg
+                if number is not None:
+                    store(self.machine.read(number), result.dtype, memory[number])
         except MachineError as error:
             raise UserError(error.message, notes=error.notes) from None
 
 
 def _array(info: ArgumentInfo | ResultInfo, pointer: int) -> np.ndarray:
-    dtype = np.dtype((_STORAGE | _FLOATS)[info.dtype])
+    dtype = stored_type(info.dtype)
     if not info.bytes:
         return np.empty(info.shape, dtype)
     buffer = (ctypes.c_char * info.bytes).from_address(pointer)

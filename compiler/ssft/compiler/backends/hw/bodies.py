@@ -162,6 +162,11 @@ class BodyWriter:
             names = _CMPF if name == "cmpf" else _CMPI
             predicate = names[ir.IntegerAttr(op.attributes["predicate"]).value]
             register = self.emit(MicroOp(name, self._operands(op), dtype, predicate))
+        elif op.name == "math.absi":
+            (number,) = self._operands(op)
+            zero = self.constant(0, dtype)
+            negative = self.emit(MicroOp("subi", (zero, number), dtype))
+            register = self.emit(MicroOp("maxsi", (number, negative), dtype))
         elif op.name in UNARY_AND_BINARY:
             if name == "index_castui":
                 name = "extui"

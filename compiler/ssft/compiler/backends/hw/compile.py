@@ -207,7 +207,8 @@ def _tiles(
     loaded, so each may take `slot_share`, half or less. A large product gains more from larger
     tiles.
     """
-    tiles = _new_tiles(kernel, machine, residency, precision)
+    resident = residency.ids_at(position)
+    tiles = _new_tiles(kernel, machine, residency.temporary, resident, precision)
     left = machine.scratchpad.bytes - int(residency.occupied[position])
     before = machine.scratchpad.bytes - int(residency.occupied[max(position - 1, 0)])
     shared = int(min(left, before) * slot_share)
@@ -218,7 +219,7 @@ def _tiles(
             tiles.choose(left)
             return tiles, True
         return tiles, False
-    alone = _new_tiles(kernel, machine, residency, precision)
+    alone = _new_tiles(kernel, machine, residency.temporary, resident, precision)
     assert isinstance(alone, ContractionTiles)
     alone.choose(left)
     try:
@@ -231,11 +232,10 @@ def _tiles(
 
 
 def _new_tiles(
-    kernel: Kernel, machine: Machine, residency: Residency, precision: Precision
+    kernel: Kernel, machine: Machine, temporary: set[int], resident: set[int], precision: Precision
 ) -> Tiles:
-    resident = residency.ids
     if isinstance(kernel, VectorKernel):
-        return VectorTiles(kernel, machine, resident, residency.temporary)
+        return VectorTiles(kernel, machine, resident, temporary)
     if isinstance(kernel.op, ContractionOp):
         return ContractionTiles(kernel.op, machine, resident, precision)
     if isinstance(kernel.op, RowLookup):

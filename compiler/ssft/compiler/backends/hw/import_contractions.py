@@ -80,7 +80,7 @@ def _gathered_on_chip(
         for dim, loop in zip(view.dims, loops, strict=True)
         if any(f.index is not None for f in dim)
     ]
-    on_chip = view.buffer.kind == "value" and gathered in (["m"], ["n"])
+    on_chip = state.looked_up_on_chip(view) and gathered in (["m"], ["n"])
     return view if on_chip else state.materialized(view)
 
 

@@ -271,6 +271,7 @@ def _extract(
         view.index_factors
         or any(len(dim) > 1 for dim in view.dims)
         or view.buffer.splat is not None
+        or id(view.buffer) in state.written
     ):
         view = state.materialized(view)
     loops: list[int | None] = []

@@ -25,14 +25,23 @@ def import_gather(state: ImportState, op: ir.Operation) -> None:
 
 
 def import_scatter(state: ImportState, op: ir.Operation) -> None:
-    """``ssft.scatter`` into an argument's own memory."""
+    """``ssft.scatter`` into an argument's own memory, or into a copy."""
     target, index, source = (state.values[operand] for operand in op.operands)
-    if op.results[0] not in state.in_place:
-        raise UserError("'ssft.scatter' that updates no parameter is not supported")
     dim = ir.IntegerAttr(op.attributes["dim"]).value
-    region = gathered(target, dim, state.contiguous(index))
+    index = state.contiguous(index)
+    if op.results[0] not in state.in_place:
+        result = state.new_value(op.results[0])
+        state.copy(target, result)
+        region = gathered(result, dim, index)
+        assert region is not None
+        state.written.add(id(result.buffer))
+        state.ops.append(Store(state.origin, state.direct(source), region))
+        state.values[op.results[0]] = result
+        return
+    region = gathered(target, dim, index)
     if region is None:
         raise UserError("'ssft.scatter' into a reshaped parameter is not supported")
+    state.written.add(id(target.buffer))
     if source != region:  # otherwise the slice was written through a gathered view already
         state.ops.append(Store(state.origin, state.direct(source), region))
     state.values[op.results[0]] = target

@@ -28,12 +28,14 @@ class ImportState:
 
     `values` are tensors (0-d ones stand for scalars picked out of tensors, too). `in_place` holds
     the values that live in an argument's own memory: results of the chain of writes into it.
+    `written` are ids of buffers that DMA has written parts of so far; they are read from DRAM.
     """
 
     values: dict[ir.Value, View] = field(default_factory=dict)
     ops: list[GraphOp] = field(default_factory=list)
     buffers: list[Buffer] = field(default_factory=list)
     in_place: dict[ir.Value, int] = field(default_factory=dict)
+    written: set[int] = field(default_factory=set)
     unsupported: Counter[str] = field(default_factory=Counter)
     origin: Origin = field(default_factory=lambda: Origin("", "forward"))
 
@@ -67,18 +69,26 @@ class ImportState:
 
     def direct(self, view: View) -> View:
         """`view`, or a copy of it if it gathers from a computed value, which only lookups can."""
-        if not view.index_factors or view.buffer.kind != "value":
-            return view
-        return self.materialized(view)
+        return self.materialized(view) if self.looked_up_on_chip(view) else view
+
+    def looked_up_on_chip(self, view: View) -> bool:
+        """Whether a view gathers from a computed value; from other memory, DMA does."""
+        in_dram = view.buffer.kind != "value" or id(view.buffer) in self.written
+        return bool(view.index_factors) and not in_dram
 
     def contiguous(self, view: View) -> View:
-        """`view`, or a copy of it if its elements do not lie in memory one after the other."""
+        """`view`, or a copy of it if its elements do not lie one after the other.
+
+        What is in an argument's memory that was written is copied, too: of what commands look up a
+        copy in the scratchpad may have been made before.
+        """
         strides = packed_strides(view.shape)
         gaps = any(
             extent > 1 and dim != (Factor(extent, stride),)
             for dim, extent, stride in zip(view.dims, view.shape, strides, strict=True)
         )
-        if gaps or view.buffer.splat is not None or view.index_factors:
+        moved = view.buffer.splat is not None or id(view.buffer) in self.written
+        if gaps or moved or view.index_factors:
             return self.materialized(view)
         return view
 
@@ -89,7 +99,7 @@ class ImportState:
             raise AssertionError("a fresh buffer can be split as any other")
         read, written = operands
         parallel = (False,) * len(extents)
-        if read.indexed and source.buffer.kind == "value":
+        if self.looked_up_on_chip(source):
             self.ops.append(_gather_nest(self.origin, extents, source, read, written))
             return
         code, inputs, register = constant_or_input(source, read)

@@ -6,6 +6,7 @@ from ssft.compiler.backends.hw.bodies import constant_number, element_type
 from ssft.compiler.backends.hw.graph import Store
 from ssft.compiler.backends.hw.import_state import ImportState
 from ssft.compiler.backends.hw.views import (
+    Factor,
     View,
     collapsed,
     expanded,
@@ -66,6 +67,18 @@ def import_transpose(state: ImportState, op: ir.Operation) -> None:
     state.values[op.results[0]] = permuted(state.values[op.operands[0]], permutation)
 
 
+def import_broadcast(state: ImportState, op: ir.Operation) -> None:
+    """``linalg.broadcast``: a copy in which the new dimensions repeat what there is."""
+    result, source = state.new_value(op.results[0]), state.values[op.operands[0]]
+    added = list(ir.DenseI64ArrayAttr(op.attributes["dimensions"]))
+    given = iter(source.dims)
+    dims = tuple(
+        (Factor(extent, 0),) if d in added else next(given) for d, extent in enumerate(result.shape)
+    )
+    state.copy(View(source.buffer, source.offset, dims), result)
+    state.values[op.results[0]] = result
+
+
 def import_extract_slice(state: ImportState, op: ir.Operation) -> None:
     """``tensor.extract_slice``: a view."""
     view, shape = _sub_view(state, state.values[op.operands[0]], op), _shape(op.results[0])
@@ -114,6 +127,7 @@ def import_insert_slice(state: ImportState, op: ir.Operation) -> None:
         region = _fit(part, source)
         if region.elements != part.elements or region.index_factors != part.index_factors:
             raise UserError("'tensor.insert_slice' of fewer dimensions is not supported here")
+        state.written.add(id(target.buffer))
         state.ops.append(Store(state.origin, state.direct(source), region))
         state.values[op.results[0]] = target
         return

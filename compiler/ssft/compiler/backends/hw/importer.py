@@ -30,6 +30,7 @@ from ssft.hwmodel.isa import Phase
 _FRAME = re.compile(r'"([^"<>]+)":(\d+)')
 
 _IMPORTERS: dict[str, Callable[[ImportState, ir.Operation], None]] = {
+    "linalg.broadcast": import_tensors.import_broadcast,
     "linalg.fill": import_loops.import_fill,
     "linalg.transpose": import_tensors.import_transpose,
     "ssft.gather": import_slices.import_gather,

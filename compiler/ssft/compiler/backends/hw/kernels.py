@@ -134,7 +134,12 @@ class _Former:
         shared += [buffer for buffer in overwritten if buffer not in shared]
         if any(lookup.buffer in shared for lookup in nest.lookups):
             return False
-        if any(list_.buffer in shared for o in nest.inputs for list_ in o.index if list_):
+        operands = [
+            o for member in [*kernel.nests, nest] for o in [*member.inputs, *member.outputs]
+        ]
+        if any(o.indexed and o.buffer in shared for o in operands):
+            return False  # rows that are looked up stay with no row
+        if any(list_.buffer in shared for o in operands for list_ in o.index if list_):
             return False
         rows = common_rows(kernel.nests, kernel.rows, nest, shared)
         if rows is None or self._row_bytes([*kernel.nests, nest], rows) > self._row_budget:

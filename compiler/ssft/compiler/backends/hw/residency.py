@@ -45,6 +45,17 @@ class Residency:
         """Ids of resident buffers."""
         return {id(lifetime.buffer) for lifetime in self.resident}
 
+    def ids_at(self, position: int) -> set[int]:
+        """Ids of buffers whose copy in the scratchpad is good for the kernel at `position`.
+
+        Arguments are updated in DRAM, after which a copy is out of date.
+        """
+        return {
+            id(entry.buffer)
+            for entry in self.resident
+            if entry.buffer.kind != "argument" or not any(w < position for w in entry.writers)
+        }
+
 
 def find_lifetimes(kernels: Sequence[Kernel]) -> dict[int, Lifetime]:
     """The lifetime of each buffer, by id."""
@@ -72,12 +83,13 @@ def choose_residency(
     in the scratchpad; raises `UserError` if they do not fit.
     """
     lifetimes = find_lifetimes(kernels)
-    temporary = {key for key, entry in lifetimes.items() if _is_temporary(entry, kernels, results)}
+    in_dram = results | _gathered_from(kernels)
+    temporary = {key for key, entry in lifetimes.items() if _is_temporary(entry, kernels, in_dram)}
     required = _required(kernels)
     candidates = [
         entry
         for key, entry in lifetimes.items()
-        if key not in temporary and key not in results and _may_stay(entry, kernels, required)
+        if key not in temporary and key not in in_dram and _may_stay(entry, kernels, required)
     ]
     budget = int(machine.scratchpad.bytes * share)
     occupied = np.zeros(len(kernels), dtype=np.int64)
@@ -119,14 +131,14 @@ def _start_loads_early(resident: list[Lifetime], occupied: np.ndarray, budget: i
         entry.loaded = start
 
 
-def _is_temporary(entry: Lifetime, kernels: Sequence[Kernel], results: set[int]) -> bool:
+def _is_temporary(entry: Lifetime, kernels: Sequence[Kernel], in_dram: set[int]) -> bool:
     kernel = kernels[entry.first]
     return (
         entry.first == entry.last
         and entry.buffer.kind == "value"
         and isinstance(kernel, VectorKernel)
         and bool(entry.writers)
-        and id(entry.buffer) not in results
+        and id(entry.buffer) not in in_dram
         and id(entry.buffer) not in kernel.summed
     )
 
@@ -158,6 +170,13 @@ def _only_looks_up(kernel: Kernel, buffer: Buffer) -> bool:
 
 def _updates(kernel: Kernel) -> bool:
     return isinstance(kernel, VectorKernel) and kernel.nests[0].optimizer is not None
+
+
+def _gathered_from(kernels: Sequence[Kernel]) -> set[int]:
+    """Ids of computed values from and to which rows are gathered and scattered: by DMA only."""
+    nests = [n for kernel in kernels if isinstance(kernel, VectorKernel) for n in kernel.nests]
+    operands = [o for nest in nests for o in [*nest.inputs, *nest.outputs] if o.indexed]
+    return {id(o.buffer) for o in operands if o.buffer.kind == "value"}
 
 
 def _required(kernels: Sequence[Kernel]) -> set[int]:
