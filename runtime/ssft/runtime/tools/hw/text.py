@@ -100,7 +100,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
             justify="left" if left else "right",
             overflow="fold",
             no_wrap=not left,
-            min_width=16 if number == 0 else None,
+            min_width=16 if narrow and number == 0 else None,
         )
     for row in rows:
         made.add_row(*(row[i] for i in kept))
