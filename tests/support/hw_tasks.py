@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from ssft.compiler.backends.hw.task import Region, Task, interval, strided
+from ssft.compiler.backends.hw.scheduling.task import Region, Task, interval, strided
 from ssft.hwmodel.isa import Mark, Queue
 
 QUEUES = st.sampled_from(list(Queue))

@@ -134,7 +134,7 @@ def to_hw(plan_text: str, machine: str) -> str:
     such machine, or if the plan does not fit it.
     """
     from ssft.compiler.backends.hw import compile_program
-    from ssft.compiler.backends.hw.dialect import to_mlir
+    from ssft.compiler.backends.hw.dialect.program import to_mlir
     from ssft.hwmodel.config.loader import MachineError, load_machine
 
     try:

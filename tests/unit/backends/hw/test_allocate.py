@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssft.compiler.backends.hw.allocate import (
+from ssft.compiler.backends.hw.memory.allocate import (
     ALIGNMENT,
     Allocation,
     AllocationError,

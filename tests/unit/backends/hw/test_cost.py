@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssft.compiler.backends.hw import cost
+from ssft.compiler.backends.hw.tiles import cost
 from ssft.hwmodel.config import Machine, load_machine, preset_names
 from ssft.hwmodel.isa import Access, MicroOp, MicroProgram, Nest, Slot
 from ssft.hwmodel.timing import dma, tensor, vector

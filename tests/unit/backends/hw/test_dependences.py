@@ -6,8 +6,8 @@ from hw_tasks import closure, conflicts, intervals, programs, task, tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssft.compiler.backends.hw.dependences import dependences
-from ssft.compiler.backends.hw.task import Task, interval, strided
+from ssft.compiler.backends.hw.scheduling.dependences import dependences
+from ssft.compiler.backends.hw.scheduling.task import Task, interval, strided
 from ssft.hwmodel.isa import Queue
 
 

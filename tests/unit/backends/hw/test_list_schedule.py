@@ -11,8 +11,8 @@ from hw_tasks import graphs, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssft.compiler.backends.hw.list_schedule import critical_path, list_schedule
-from ssft.compiler.backends.hw.task import Task
+from ssft.compiler.backends.hw.scheduling.list_schedule import critical_path, list_schedule
+from ssft.compiler.backends.hw.scheduling.task import Task
 from ssft.hwmodel.isa import Queue
 
 Graph = tuple[list[Task], list[list[int]]]

@@ -15,9 +15,9 @@ import pytest
 from hw_tasks import graphs, task
 from hypothesis import given, settings
 
-from ssft.compiler.backends.hw.list_schedule import list_schedule
-from ssft.compiler.backends.hw.semaphores import plan_waits, synchronize
-from ssft.compiler.backends.hw.task import Task
+from ssft.compiler.backends.hw.scheduling.list_schedule import list_schedule
+from ssft.compiler.backends.hw.scheduling.semaphores import plan_waits, synchronize
+from ssft.compiler.backends.hw.scheduling.task import Task
 from ssft.hwmodel.isa import Command, Queue, Wait
 
 Graph = tuple[list[Task], list[list[int]]]

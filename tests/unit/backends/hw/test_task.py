@@ -6,7 +6,7 @@ from hw_tasks import intervals, region_bytes, tiles
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssft.compiler.backends.hw.task import Region, interval, overlaps, strided
+from ssft.compiler.backends.hw.scheduling.task import Region, interval, overlaps, strided
 
 
 @given(intervals() | tiles(), intervals() | tiles())

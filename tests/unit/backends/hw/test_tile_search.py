@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssft.compiler.backends.hw.cost import gemm_cycles, lane_tile
-from ssft.compiler.backends.hw.tile_search import (
+from ssft.compiler.backends.hw.tiles.cost import gemm_cycles, lane_tile
+from ssft.compiler.backends.hw.tiles.search import (
     GemmTiling,
     TilingError,
     search_gemm,
     vector_tile,
 )
-from ssft.compiler.backends.hw.tile_space import MATRICES, Operand
+from ssft.compiler.backends.hw.tiles.space import MATRICES, Operand
 from ssft.hwmodel.config import load_machine, preset_names
 
 PRESETS = {name: load_machine(name) for name in preset_names()}

@@ -9,7 +9,7 @@ import pytest
 from hw_programs import few, matmul_program, programs
 from hypothesis import given
 
-from ssft.compiler.backends.hw.dialect import from_mlir, to_mlir
+from ssft.compiler.backends.hw.dialect.program import from_mlir, to_mlir
 from ssft.compiler.diagnostics import UserError
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir

@@ -7,16 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ssft.compiler.backends.hw import cost
-from ssft.compiler.backends.hw.allocate import Allocation, AllocationError, allocate
-from ssft.compiler.backends.hw.allocate import Lifetime as Interval
-from ssft.compiler.backends.hw.boxes import Walk
-from ssft.compiler.backends.hw.contraction_tiles import ContractionTiles
-from ssft.compiler.backends.hw.dead_code import remove_dead_code
-from ssft.compiler.backends.hw.dependences import dependences
-from ssft.compiler.backends.hw.dram_layout import place_in_dram
 from ssft.compiler.backends.hw.emitter import Emitter
-from ssft.compiler.backends.hw.fuse_nests import fuse_nests
 from ssft.compiler.backends.hw.graph import (
     ContractionOp,
     Graph,
@@ -26,17 +17,26 @@ from ssft.compiler.backends.hw.graph import (
     ScatterAdd,
     Store,
 )
-from ssft.compiler.backends.hw.homes import write_results_home
-from ssft.compiler.backends.hw.import_state import align, constant_or_input
-from ssft.compiler.backends.hw.importer import import_graph
-from ssft.compiler.backends.hw.kernels import Kernel, VectorKernel, form_kernels
-from ssft.compiler.backends.hw.list_schedule import list_schedule
-from ssft.compiler.backends.hw.residency import Lifetime, Residency, choose_residency
-from ssft.compiler.backends.hw.row_tiles import LookupTiles, ScatterAddTiles
-from ssft.compiler.backends.hw.semaphores import synchronize
-from ssft.compiler.backends.hw.storage import narrow_storage
-from ssft.compiler.backends.hw.tile_search import TilingError
-from ssft.compiler.backends.hw.vector_tiles import VectorTiles
+from ssft.compiler.backends.hw.importing.state import align, constant_or_input
+from ssft.compiler.backends.hw.importing.step import import_graph
+from ssft.compiler.backends.hw.kernels.dead_code import remove_dead_code
+from ssft.compiler.backends.hw.kernels.form import Kernel, VectorKernel, form_kernels
+from ssft.compiler.backends.hw.kernels.fuse_nests import fuse_nests
+from ssft.compiler.backends.hw.kernels.homes import write_results_home
+from ssft.compiler.backends.hw.kernels.storage import narrow_storage
+from ssft.compiler.backends.hw.memory.allocate import Allocation, AllocationError, allocate
+from ssft.compiler.backends.hw.memory.allocate import Lifetime as Interval
+from ssft.compiler.backends.hw.memory.dram_layout import place_in_dram
+from ssft.compiler.backends.hw.memory.residency import Lifetime, Residency, choose_residency
+from ssft.compiler.backends.hw.scheduling.dependences import dependences
+from ssft.compiler.backends.hw.scheduling.list_schedule import list_schedule
+from ssft.compiler.backends.hw.scheduling.semaphores import synchronize
+from ssft.compiler.backends.hw.tiles import cost
+from ssft.compiler.backends.hw.tiles.boxes import Walk
+from ssft.compiler.backends.hw.tiles.contraction import ContractionTiles
+from ssft.compiler.backends.hw.tiles.rows import LookupTiles, ScatterAddTiles
+from ssft.compiler.backends.hw.tiles.search import TilingError
+from ssft.compiler.backends.hw.tiles.vector import VectorTiles
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context

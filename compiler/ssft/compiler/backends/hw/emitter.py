@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ssft.compiler.backends.hw import cost
-from ssft.compiler.backends.hw.boxes import Walk, runs
 from ssft.compiler.backends.hw.graph import Origin
-from ssft.compiler.backends.hw.task import Region, Task, interval, strided
+from ssft.compiler.backends.hw.scheduling.task import Region, Task, interval, strided
+from ssft.compiler.backends.hw.tiles import cost
+from ssft.compiler.backends.hw.tiles.boxes import Walk, runs
 from ssft.compiler.backends.hw.views import Buffer, View
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import (

@@ -108,7 +108,7 @@ def read_program(path: str) -> Program:
     if kind == "program":
         return encoding.load(path)
     if kind == "module":
-        from ssft.compiler.backends.hw.dialect import from_mlir
+        from ssft.compiler.backends.hw.dialect.program import from_mlir
         from ssft.compiler.driver import parse_module
 
         _, module = parse_module(path)

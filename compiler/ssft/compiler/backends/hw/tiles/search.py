@@ -13,8 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssft.compiler.backends.hw.cost import lane_tile, latency_cycles, memoized, transfer_cycles
-from ssft.compiler.backends.hw.tile_space import Operand, Plan, TileSpace
+from ssft.compiler.backends.hw.tiles.cost import (
+    lane_tile,
+    latency_cycles,
+    memoized,
+    transfer_cycles,
+)
+from ssft.compiler.backends.hw.tiles.space import Operand, Plan, TileSpace
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa.contraction import GROUP
 

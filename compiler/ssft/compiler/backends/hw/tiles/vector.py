@@ -6,21 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssft.compiler.backends.hw import cost
-from ssft.compiler.backends.hw.boxes import (
+from ssft.compiler.backends.hw.emitter import Emitter
+from ssft.compiler.backends.hw.graph import LoopNest, Operand
+from ssft.compiler.backends.hw.kernels.form import VectorKernel, covers
+from ssft.compiler.backends.hw.memory.slots import SlotRequest
+from ssft.compiler.backends.hw.scheduling.task import interval
+from ssft.compiler.backends.hw.tiles import cost
+from ssft.compiler.backends.hw.tiles.boxes import (
     Walk,
     aligned_sizes,
     boxes,
     cuts_at_multiples,
     flat_start,
 )
-from ssft.compiler.backends.hw.emitter import Emitter
-from ssft.compiler.backends.hw.graph import LoopNest, Operand
-from ssft.compiler.backends.hw.kernels import VectorKernel, covers
-from ssft.compiler.backends.hw.micro_code import with_lookups
-from ssft.compiler.backends.hw.slots import SlotRequest
-from ssft.compiler.backends.hw.task import interval
-from ssft.compiler.backends.hw.tile_search import TilingError
+from ssft.compiler.backends.hw.tiles.micro_code import with_lookups
+from ssft.compiler.backends.hw.tiles.search import TilingError
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import (

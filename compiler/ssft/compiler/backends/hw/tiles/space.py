@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from ssft.compiler.backends.hw.cost import (
+from ssft.compiler.backends.hw.tiles.cost import (
     ACCUMULATOR_BYTES,
     Floats,
     Integers,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssft.compiler.backends.hw.bodies import (
+from ssft.compiler.backends.hw.graph import Lookup, LoopNest, Operand
+from ssft.compiler.backends.hw.importing.bodies import (
     BodyWriter,
     captured_values,
     constant_number,
     element_type,
     is_constant,
 )
-from ssft.compiler.backends.hw.graph import Lookup, LoopNest, Operand
-from ssft.compiler.backends.hw.import_state import ImportState
+from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import (
     Dimension,
     Factor,

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ssft.compiler.backends.hw.task import Task
+from ssft.compiler.backends.hw.scheduling.task import Task
 from ssft.hwmodel.isa import Command, Queue, Wait
 
 OVERLAPPING = frozenset({Queue.DMA_IN, Queue.DMA_OUT})

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from ssft.compiler.backends.hw.dialect_attributes import Attributes
-from ssft.compiler.backends.hw.dialect_tables import READERS, WRITERS, Made, create, operations_of
+from ssft.compiler.backends.hw.dialect.attributes import Attributes
+from ssft.compiler.backends.hw.dialect.tables import READERS, WRITERS, Made, create, operations_of
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.collect import DiagnosticCollector
 from ssft.dialects import new_context

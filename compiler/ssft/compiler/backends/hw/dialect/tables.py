@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ssft.compiler.backends.hw.dialect_attributes import Attributes, dtype, optional, value
+from ssft.compiler.backends.hw.dialect.attributes import Attributes, dtype, optional, value
 from ssft.dialects._mlir import ir
 from ssft.dialects.ssft_hw import (
     ArgumentsOp,

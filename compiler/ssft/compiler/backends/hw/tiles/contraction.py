@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssft.compiler.backends.hw import cost
-from ssft.compiler.backends.hw.boxes import Walk, aligned_sizes, boxes, cuts_at_multiples
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import ContractionOp
-from ssft.compiler.backends.hw.slots import SlotRequest
-from ssft.compiler.backends.hw.task import Region, interval
-from ssft.compiler.backends.hw.tile_search import GemmTiling, search_gemm
-from ssft.compiler.backends.hw.tile_space import Operand as SearchOperand
+from ssft.compiler.backends.hw.memory.slots import SlotRequest
+from ssft.compiler.backends.hw.scheduling.task import Region, interval
+from ssft.compiler.backends.hw.tiles import cost
+from ssft.compiler.backends.hw.tiles.boxes import Walk, aligned_sizes, boxes, cuts_at_multiples
+from ssft.compiler.backends.hw.tiles.search import GemmTiling, search_gemm
+from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import (

@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from ssft.compiler.backends.hw.interval_map import BufferMap, IntervalMap
-from ssft.compiler.backends.hw.task import Region, Task
+from ssft.compiler.backends.hw.scheduling.interval_map import BufferMap, IntervalMap
+from ssft.compiler.backends.hw.scheduling.task import Region, Task
 
 
 def dependences(tasks: Sequence[Task]) -> list[list[int]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssft.compiler.backends.hw import cost
-from ssft.compiler.backends.hw.boxes import Walk
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import RowLookup, ScatterAdd
-from ssft.compiler.backends.hw.slots import SlotRequest
-from ssft.compiler.backends.hw.task import interval
-from ssft.compiler.backends.hw.tile_search import TilingError
+from ssft.compiler.backends.hw.memory.slots import SlotRequest
+from ssft.compiler.backends.hw.scheduling.task import interval
+from ssft.compiler.backends.hw.tiles import cost
+from ssft.compiler.backends.hw.tiles.boxes import Walk
+from ssft.compiler.backends.hw.tiles.search import TilingError
 from ssft.compiler.backends.hw.views import Factor, View
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import Queue, ScatterAddRows

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ssft.compiler.backends.hw.graph import Graph, GraphOp, LoopNest, Operand
-from ssft.compiler.backends.hw.row_space import (
+from ssft.compiler.backends.hw.kernels.row_space import (
     common_rows,
     fits_rows,
     leading_rows,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssft.compiler.backends.hw.allocate import Allocation, allocate
-from ssft.compiler.backends.hw.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import Graph
-from ssft.compiler.backends.hw.residency import Lifetime, Residency
+from ssft.compiler.backends.hw.memory.allocate import Allocation, allocate
+from ssft.compiler.backends.hw.memory.allocate import Lifetime as Interval
+from ssft.compiler.backends.hw.memory.residency import Lifetime, Residency
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature

@@ -16,7 +16,7 @@ from ssft.compiler.backends.hw.graph import (
     Operand,
     Store,
 )
-from ssft.compiler.backends.hw.import_state import align
+from ssft.compiler.backends.hw.importing.state import align
 from ssft.compiler.backends.hw.uses import buffers_read, buffers_written
 from ssft.compiler.backends.hw.views import View
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ssft.compiler.backends.hw.bodies import element_type
 from ssft.compiler.backends.hw.graph import GraphOp, Lookup, LoopNest, Operand, Origin
+from ssft.compiler.backends.hw.importing.bodies import element_type
 from ssft.compiler.backends.hw.views import (
     Buffer,
     Factor,

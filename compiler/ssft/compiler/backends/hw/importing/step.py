@@ -13,14 +13,16 @@ from ssft.compiler.analysis.contractions import as_contraction
 from ssft.compiler.analysis.cost import weight_gradient_operations
 from ssft.compiler.analysis.phases import forward_operations
 from ssft.compiler.backends.cpu.constants import constant_bytes
-from ssft.compiler.backends.hw import import_loops, import_slices, import_tensors
-from ssft.compiler.backends.hw.bodies import captured_values, element_type
 from ssft.compiler.backends.hw.graph import Graph, Origin, Store
-from ssft.compiler.backends.hw.import_contractions import import_contraction
-from ssft.compiler.backends.hw.import_state import ImportState
-from ssft.compiler.backends.hw.in_place import in_place_values
-from ssft.compiler.backends.hw.layouts import argument_orders
-from ssft.compiler.backends.hw.masked_work import masked_macs
+from ssft.compiler.backends.hw.importing import loops as import_loops
+from ssft.compiler.backends.hw.importing import slices as import_slices
+from ssft.compiler.backends.hw.importing import tensors as import_tensors
+from ssft.compiler.backends.hw.importing.bodies import captured_values, element_type
+from ssft.compiler.backends.hw.importing.contractions import import_contraction
+from ssft.compiler.backends.hw.importing.in_place import in_place_values
+from ssft.compiler.backends.hw.importing.layouts import argument_orders
+from ssft.compiler.backends.hw.importing.masked_work import masked_macs
+from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import Buffer, View, whole
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature
@@ -127,7 +129,7 @@ def _fits_tensor_unit(op: ir.Operation) -> bool:
 
 
 def _constant_operands(op: ir.Operation) -> bool:
-    from ssft.compiler.backends.hw.bodies import is_constant
+    from ssft.compiler.backends.hw.importing.bodies import is_constant
 
     return all(is_constant(operand) for operand in op.operands)
 

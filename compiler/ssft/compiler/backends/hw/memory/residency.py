@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ssft.compiler.backends.hw.graph import ContractionOp, GraphOp, LoopNest, RowLookup, ScatterAdd
-from ssft.compiler.backends.hw.kernels import Kernel, VectorKernel, kernel_buffers
+from ssft.compiler.backends.hw.kernels.form import Kernel, VectorKernel, kernel_buffers
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.compiler.diagnostics import UserError
 from ssft.hwmodel.config import Machine

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from ssft.compiler.backends.hw.task import Task
+from ssft.compiler.backends.hw.scheduling.task import Task
 from ssft.hwmodel.isa import Queue
 
 _DMA = (Queue.DMA_IN, Queue.DMA_OUT)

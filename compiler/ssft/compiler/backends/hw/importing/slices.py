@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ssft.compiler.backends.hw.graph import RowLookup, ScatterAdd, Store
-from ssft.compiler.backends.hw.import_state import ImportState
+from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import Factor, gathered, packed_strides, sliced
 from ssft.compiler.diagnostics import UserError
 from ssft.dialects._mlir import ir

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ssft.compiler.backends.hw.task import Region
+from ssft.compiler.backends.hw.scheduling.task import Region
 
 _BEFORE_ALL = -(1 << 62)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ssft.compiler.analysis.contractions import Contraction
 from ssft.compiler.backends.hw.graph import ContractionDim, ContractionOp
-from ssft.compiler.backends.hw.import_loops import LoopSpace, loop_space, try_loop_space
-from ssft.compiler.backends.hw.import_state import ImportState
+from ssft.compiler.backends.hw.importing.loops import LoopSpace, loop_space, try_loop_space
+from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import View
 from ssft.dialects._mlir import ir
 from ssft.hwmodel.isa import DimKind

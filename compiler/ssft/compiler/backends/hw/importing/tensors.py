@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ssft.compiler.backends.hw.bodies import constant_number, element_type
 from ssft.compiler.backends.hw.graph import Store
-from ssft.compiler.backends.hw.import_state import ImportState
+from ssft.compiler.backends.hw.importing.bodies import constant_number, element_type
+from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import (
     Factor,
     View,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ssft.compiler.backends.hw.graph import Lookup, LoopNest, Operand
-from ssft.compiler.backends.hw.kernels import Kernel, VectorKernel, kernel_buffers
+from ssft.compiler.backends.hw.kernels.form import Kernel, VectorKernel, kernel_buffers
 from ssft.compiler.backends.hw.uses import buffers_read, buffers_written
 from ssft.hwmodel.isa import MicroOp
 

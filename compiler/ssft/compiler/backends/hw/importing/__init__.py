@@ -1,0 +1,1 @@
+"""From MLIR to plain Python: the step as loop nests and contractions on views of buffers."""

@@ -1,0 +1,1 @@
+"""Rewrites of the graph: results in place, bf16 storage, dead code, kernels of fused nests."""

@@ -1,0 +1,1 @@
+"""What stays in the scratchpad, and the addresses of everything."""

@@ -1,0 +1,1 @@
+"""From tasks with their reads and writes to queues with semaphores."""

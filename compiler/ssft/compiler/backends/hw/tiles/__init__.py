@@ -1,0 +1,1 @@
+"""Tile sizes, and the commands of all tiles."""
