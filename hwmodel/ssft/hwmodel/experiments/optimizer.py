@@ -57,7 +57,7 @@ class _Code:
         if isinstance(name, float):
             self.ops.append(MicroOp("constant", (), "f32", name))
         else:
-            self.ops.append(MicroOp(name, operands, "f32"))
+            self.ops.append(MicroOp(str(name), operands, "f32"))
         return self.first + len(self.ops) - 1
 
     def renumbered(self, registers: dict[int, int]) -> tuple[MicroOp, ...]:

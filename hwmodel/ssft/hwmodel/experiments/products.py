@@ -97,8 +97,8 @@ def activation_product(
                 if pending is not None and number == 0:
                     builder.add(tag, pending, [], [chunk])
                 # A piece of W is [width, inner] along rows, [inner, width] otherwise.
-                strides = (inner, 1) if along_rows else (1, width)
-                shape = _product((count, inner), (width, *strides), size, builder)
+                b = (width, inner, 1) if along_rows else (width, 1, width)
+                shape = _product((count, inner), b, size, builder)
                 command = Gemm(a=a.address, b=chunk.address, c=c.address + offset * BF16,
                                shape=builder.contraction(shape))  # fmt: skip
                 builder.add(tag, command, [a, chunk], [c])

@@ -18,7 +18,7 @@ from ssft.hwmodel.timing.stream import UNITS
 MOST_COMMANDS = 60_000
 """With more, equal commands that follow each other are drawn as one."""
 MOST_STEPS = 4_000
-"""Points of a curve over time; with more, each stands for the highest of several."""
+"""Points of a curve over time; with more, each stands for the mean of several."""
 
 _ADDRESSES = frozenset({"dram", "spm", "index", "a", "b", "c", "arguments", "origin", "target",
                         "source", "gradient", "score", "counts", "values", "first"})  # fmt: skip
@@ -30,11 +30,12 @@ def timeline(simulation: Simulation) -> dict[str, Any]:
     A lane's lists have one entry per command, in order: `tag` (an index into the report's ``ops``),
     `shape` (into `shapes`), `wait` (from when on it waited), `start`, `leave`, `producer` (whose
     post ended the wait: a number counted through all lanes, or -1), `count` (commands drawn as
-    one).
+    one), `busy` (how much of start to leave is spent in them).
     """
     s = simulation
     counters = Counters(s)
     groups = _groups(s)
+    taken = np.concatenate(([0], np.cumsum(s.leave - s.start)))
     lanes = []
     for queue in Queue:
         mine = s.of(queue)
@@ -51,6 +52,7 @@ def timeline(simulation: Simulation) -> dict[str, Any]:
                 "leave": s.leave[last].tolist(),
                 "producer": producer.tolist(),
                 "count": (last - first + 1).tolist(),
+                "busy": (taken[last + 1] - taken[first]).tolist(),
             }
         )
     moved = counters.per_command["dram_moved_bytes"]
@@ -66,11 +68,11 @@ def timeline(simulation: Simulation) -> dict[str, Any]:
         ],
         "curves": [
             {"name": "DRAM read", "unit": "B/s", "limit": s.machine.dram.bandwidth,
-             "steps": _thinned(bandwidth(s, s.of(Queue.DMA_IN), moved))},
+             "steps": _thinned(bandwidth(s, s.of(Queue.DMA_IN), moved), s.cycles)},
             {"name": "DRAM write", "unit": "B/s", "limit": s.machine.dram.bandwidth,
-             "steps": _thinned(bandwidth(s, s.of(Queue.DMA_OUT), moved))},
+             "steps": _thinned(bandwidth(s, s.of(Queue.DMA_OUT), moved), s.cycles)},
             {"name": "scratchpad", "unit": "B", "limit": s.machine.scratchpad.bytes,
-             "steps": _thinned(scratchpad_occupancy(s))},
+             "steps": _thinned(scratchpad_occupancy(s), s.cycles)},
         ],
     }  # fmt: skip
 
@@ -86,12 +88,17 @@ def _groups(s: Simulation) -> np.ndarray:
     return np.cumsum(new) - 1
 
 
-def _thinned(steps: list[tuple[int, int]]) -> list[list[int]]:
+def _thinned(steps: list[tuple[int, int]], end: int) -> list[list[int]]:
+    """The steps, or the means over so many of them that few enough are left."""
     stride = -(-len(steps) // MOST_STEPS)
     if stride <= 1:
         return [list(step) for step in steps]
-    blocks = (steps[i : i + stride] for i in range(0, len(steps), stride))
-    return [[block[0][0], max(value for _, value in block)] for block in blocks]
+    times = np.array([cycle for cycle, _ in steps] + [max(end, steps[-1][0])], dtype=np.float64)
+    area = np.array([value for _, value in steps], dtype=np.float64) * np.diff(times)
+    first = np.arange(0, len(steps), stride)
+    spans = np.diff(np.append(times[first], times[-1]))
+    means = np.add.reduceat(area, first) / np.maximum(spans, 1.0)
+    return [[int(times[i]), round(mean)] for i, mean in zip(first, means.tolist(), strict=True)]
 
 
 def describe(program: Program, command: Command) -> str:

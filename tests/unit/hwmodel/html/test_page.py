@@ -135,6 +135,7 @@ def test_long_timelines_are_drawn_with_fewer_pieces(monkeypatch: pytest.MonkeyPa
     assert sum(count for *_, count in pieces) == len(simulation.stream)
     assert len(pieces) <= len(simulation.stream) / 4
     for lane, drawn in zip(whole["lanes"], short["lanes"], strict=True):
+        assert sum(drawn["busy"]) == sum(lane["busy"])
         if lane["start"]:
             assert drawn["start"][0] == lane["start"][0]
             assert drawn["leave"][-1] == lane["leave"][-1]
@@ -144,12 +145,15 @@ def test_long_timelines_are_drawn_with_fewer_pieces(monkeypatch: pytest.MonkeyPa
     assert all(0 <= piece[2] < count for piece in short["critical"])
 
 
-def test_curves_are_thinned_to_their_peaks():
-    steps = [(i, i % 7) for i in range(50_000)]
-    thin = html_data._thinned(steps)
+def test_curves_are_thinned_to_their_means():
+    steps = [(3 * i, i % 7) for i in range(50_000)]
+    thin = html_data._thinned(steps, 150_000)
     assert len(thin) <= html_data.MOST_STEPS
-    assert max(value for _, value in thin) == 6
-    assert html_data._thinned(steps[:10]) == [list(step) for step in steps[:10]]
+    assert {value for _, value in thin} <= {3, 4}, "every block is about as high as all are"
+    ends = [*(cycle for cycle, _ in thin[1:]), 150_000]
+    area = sum(value * (end - cycle) for (cycle, value), end in zip(thin, ends, strict=True))
+    assert area == pytest.approx(sum(3 * value for _, value in steps), rel=0.01)
+    assert html_data._thinned(steps[:10], 30) == [list(step) for step in steps[:10]]
 
 
 @pytest.mark.parametrize("preset", preset_names())

@@ -72,34 +72,61 @@ const timeline = (() => {
     }
   }
 
-  function drawLane(context, lane, paints, hatch) {
-    const n = lane.start.length;
-    let lastPixel = -1, lastPaint = null;
-    for (let i = after(lane.leave, from); i < n && lane.wait[i] < to; i++) {
-      const a = Math.max(x(lane.start[i]), LEFT), b = Math.min(x(lane.leave[i]), width);
-      const w = Math.max(x(lane.wait[i]), LEFT);
-      if (a - w > 1) {
-        const unit = lane.producer[i] < 0 ? "" : lanes[locate(lane.producer[i])[0]].unit;
-        context.globalAlpha = 0.75;
-        context.fillStyle = unit.startsWith("dma") ? hatch.memory : hatch.units;
-        context.fillRect(w, lane.top + LANE * 0.3, a - w, LANE * 0.4);
+  function drawWait(context, lane, i, hatch) {
+    const w = Math.max(x(lane.wait[i]), LEFT), a = Math.min(x(lane.start[i]), width);
+    if (a - w <= 1) return;
+    const unit = lane.producer[i] < 0 ? "" : lanes[locate(lane.producer[i])[0]].unit;
+    context.globalAlpha = 0.75;
+    context.fillStyle = unit.startsWith("dma") ? hatch.memory : hatch.units;
+    context.fillRect(w, lane.top + LANE * 0.3, a - w, LANE * 0.4);
+  }
+
+  // Commands narrower than a pixel add up: a column is as high as its part of the time is busy.
+  function drawDense(context, lane, dense, paints) {
+    const whole = (to - from) / (width - LEFT);
+    for (const [pixel, parts] of dense) {
+      let base = lane.top + LANE;
+      for (const [key, cycles] of Object.entries(parts)) {
+        const high = Math.max(Math.min(cycles / whole, 1) * LANE, 1.5);
+        const [phase, seen] = key.split(" ");
+        context.globalAlpha = seen === "true" ? 1 : 0.13;
+        context.fillStyle = paints[phase];
+        context.fillRect(pixel, base - high, 1, high);
+        base = Math.max(base - high, lane.top + 1.5);
       }
-      if (b < a) continue;
-      const paint = paints[phaseOf(lane.tag[i])], seen = matches(lane.tag[i]);
+    }
+  }
+
+  function drawLane(context, lane, paints, hatch) {
+    const n = lane.start.length, dense = new Map();
+    for (let i = after(lane.leave, from); i < n && lane.wait[i] < to; i++) {
+      drawWait(context, lane, i, hatch);
+      const a = Math.max(x(lane.start[i]), LEFT), b = Math.min(x(lane.leave[i]), width);
+      if (b < a || a > width) continue;
+      const phase = phaseOf(lane.tag[i]), seen = matches(lane.tag[i]), long = b - a;
+      if (long < 1) {
+        const pixel = Math.floor(a), parts = dense.get(pixel) ?? {};
+        parts[phase + " " + seen] = (parts[phase + " " + seen] ?? 0) + lane.busy[i];
+        dense.set(pixel, parts);
+        continue;
+      }
+      const high = Math.max(share(lane.busy[i], lane.leave[i] - lane.start[i]) * LANE, 1.5);
+      context.fillStyle = paints[phase];
+      if (lane.count[i] > 1) {
+        context.globalAlpha = 0.12;
+        context.fillRect(a, lane.top, long, LANE);
+      }
       context.globalAlpha = seen ? 1 : 0.13;
-      const pixel = Math.floor(a), long = b - a;
-      if (long < 1 && pixel === lastPixel && paint === lastPaint) continue;
-      lastPixel = pixel; lastPaint = paint;
-      context.fillStyle = paint;
-      context.fillRect(a, lane.top, Math.max(long > 3 ? long - 0.6 : long, 1), LANE);
-      if (long > 46 && seen) {
+      context.fillRect(a, lane.top + LANE - high, long > 3 ? long - 0.6 : long, high);
+      if (long > 46 && seen && high > 14) {
         context.fillStyle = "#fff";
         context.textAlign = "left";
         const room = Math.floor((long - 8) / 6.9), name = R.ops[lane.tag[i]]?.name ?? "";
         context.fillText(name.length > room ? "…" + name.slice(-(room - 1)) : name, a + 4,
-                         lane.top + LANE / 2 + 4);
+                         lane.top + LANE - high / 2 + 4);
       }
     }
+    drawDense(context, lane, dense, paints);
     context.globalAlpha = 1;
   }
 
@@ -114,22 +141,30 @@ const timeline = (() => {
     }
   }
 
-  function drawCurve(context, curve) {
-    const base = curve.top + CURVE;
-    context.beginPath();
-    context.moveTo(LEFT, base);
-    let i = Math.max(0, after(curve.steps.map((s) => s[0]), from) - 1), level = 0;
-    for (; i < curve.steps.length && curve.steps[i][0] <= to; i++) {
-      const at = Math.max(LEFT, x(curve.steps[i][0]));
-      context.lineTo(at, base - level * CURVE);
-      level = Math.min(1, curve.steps[i][1] / curve.limit);
-      context.lineTo(at, base - level * CURVE);
+  // The mean of a stepped curve over each pixel, as a share of its limit.
+  function means(curve) {
+    const { steps, limit } = curve, pixels = Math.max(1, Math.floor(width - LEFT));
+    const whole = (to - from) / pixels, found = new Float64Array(pixels);
+    let i = 0;
+    while (i + 1 < steps.length && steps[i + 1][0] <= from) i++;
+    for (; i < steps.length && steps[i][0] < to; i++) {
+      const begin = Math.max(steps[i][0], from), last = i + 1 < steps.length ? steps[i + 1][0] : end;
+      for (let p = Math.max(0, Math.floor((begin - from) / whole)); p < pixels; p++) {
+        const a = Math.max(begin, from + p * whole), b = Math.min(last, from + (p + 1) * whole);
+        if (b <= a) break;
+        found[p] += (steps[i][1] / limit) * ((b - a) / whole);
+      }
     }
-    context.lineTo(width, base - level * CURVE);
-    context.lineTo(width, base);
+    return found;
+  }
+
+  function drawCurve(context, curve) {
     context.globalAlpha = 0.55;
     context.fillStyle = colour("accent");
-    context.fill();
+    means(curve).forEach((level, p) => {
+      const high = Math.min(1, level) * CURVE;
+      if (high > 0) context.fillRect(LEFT + p, curve.top + CURVE - high, 1, high);
+    });
     context.globalAlpha = 1;
     context.strokeStyle = colour("line");
     context.strokeRect(LEFT, curve.top, width - LEFT, CURVE);
@@ -215,7 +250,8 @@ const timeline = (() => {
     const waited = l.start[i] - l.wait[i];
     const lines = [op.name ?? "", T.shapes[l.shape[i]] + (l.count[i] > 1 ? ` (${l.count[i]} times)` : ""),
       `${words(op.phase ?? "")} · ${op.kind ?? ""}${op.location ? " · " + op.location : ""}`,
-      `from cycle ${count(l.start[i])} for ${count(work)} cycles (${time(work)})`];
+      `from cycle ${count(l.start[i])} for ${count(work)} cycles (${time(work)})` +
+        (l.count[i] > 1 ? `, ${percent(share(l.busy[i], work))} of them busy` : "")];
     if (waited > 0 && l.producer[i] >= 0) {
       const [other, j] = locate(l.producer[i]), by = lanes[other];
       lines.push(`waited ${count(waited)} cycles for ${words(by.unit)} ${j}: ` +

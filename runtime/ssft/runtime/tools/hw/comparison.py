@@ -109,7 +109,7 @@ def _show(comparison: Any, *, all_rows: bool) -> None:
 def _values(row: Any) -> tuple[str, str]:
     if row.unit == "cycles":
         return f"{row.first:,}", f"{row.second:,}"
-    unit = {"1": "", "MAC": ""}.get(row.unit, row.unit)
     if row.unit == "1":
         return f"{row.first:.4f}", f"{row.second:.4f}"
+    unit = "" if row.unit == "MAC" else str(row.unit)
     return si(row.first, unit), si(row.second, unit)

@@ -189,18 +189,18 @@ def simulated(loaded: Loaded, tokens: int | None, stage: Stage) -> tuple[Simulat
     stage(f"simulating {commands:,} commands on {loaded.machine.name}")
     simulation = simulate(loaded.program, loaded.machine)
     stage("counting")
-    found = report(simulation, tokens=tokens or tokens_of(loaded.program))
-    found["source"] = {"file": loaded.name, "tokens": tokens or tokens_of(loaded.program)}
+    tokens = tokens or tokens_of(loaded.program)
+    found = report(simulation, tokens=tokens)
+    found["source"] = {"file": loaded.name, "tokens": tokens}
     found["gemm_cycles"] = gemm_cycles(simulation)
     return simulation, found
 
 
-def tokens_of(program: Program) -> int:
-    """Tokens of a step: elements of the largest integer input, else samples of the first one."""
-    inputs = [buffer.shape for buffer in program.dram if buffer.purpose == "input" and buffer.shape]
-    integers = [
-        prod(buffer.shape)
-        for buffer in program.dram
-        if buffer.purpose == "input" and buffer.shape and buffer.dtype.startswith("i")
-    ]
-    return max(integers or [shape[0] for shape in inputs] or [1])
+def tokens_of(program: Program) -> int | None:
+    """Tokens of a step: elements of the largest integer input, else samples of the first one.
+
+    None if the program has no inputs.
+    """
+    inputs = [buffer for buffer in program.dram if buffer.purpose == "input" and buffer.shape]
+    integers = [prod(buffer.shape) for buffer in inputs if buffer.dtype.startswith("i")]
+    return max(integers) if integers else next((buffer.shape[0] for buffer in inputs), None)

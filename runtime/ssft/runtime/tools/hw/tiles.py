@@ -12,8 +12,6 @@ from ssft.hwmodel.timing.durations import command_cycles, transfer
 if TYPE_CHECKING:
     from ssft.hwmodel.config import Machine
 
-KINDS = ("batch", "m", "n", "k")
-
 
 @dataclass(slots=True)
 class Tiling:
@@ -58,7 +56,7 @@ def _tiling(program: Program, machine: Machine, tag: int, commands: list[Gemm]) 
     phase = program.operations[tag].phase if known else "forward"
     shapes = Counter(command.shape for command in commands)
     most = program.contractions[shapes.most_common(1)[0][0]]
-    tile = tuple(most.extent(kind) for kind in KINDS)  # type: ignore[arg-type]
+    tile = (most.extent("batch"), most.extent("m"), most.extent("n"), most.extent("k"))
     started = sum(1 for command in commands if not command.accumulate)
     macs = sum(program.contractions[shape].macs * count for shape, count in shapes.items())
     cycles = sum(command_cycles(program, machine, command, phase) for command in commands)
@@ -66,7 +64,7 @@ def _tiling(program: Program, machine: Machine, tag: int, commands: list[Gemm]) 
     sums = -(-len(commands) // max(started, 1))
     key = (phase, macs, len(commands), tile, most.lane_tile, sums, gathered)
     return Tiling([name], phase, macs, len(commands), tile, most.lane_tile, sums, gathered, cycles,
-                  key)  # type: ignore[arg-type]  # fmt: skip
+                  key)  # fmt: skip
 
 
 @dataclass(slots=True)
