@@ -41,6 +41,24 @@ class VectorKernel:
     summed: set[int] = field(default_factory=set)
     """Ids of buffers that are complete only after the last tile."""
 
+    @property
+    def kind(self) -> str:
+        """What a kernel is called in reports, by what its code does."""
+        names = {op.name for nest in self.nests for op in nest.code}
+        reduces = any(any(nest.reduction) for nest in self.nests)
+        optimizer = self.nests[0].optimizer
+        if optimizer is not None:
+            return "adam" if optimizer == 2 else "sgd"
+        if reduces and "exp" in names:
+            return "softmax"
+        if reduces and "rsqrt" in names:
+            return "norm"
+        if reduces:
+            return "reduction"
+        if not names - {"constant"}:
+            return "copy"
+        return "elementwise"
+
 
 @dataclass(slots=True, eq=False)
 class SingleKernel:

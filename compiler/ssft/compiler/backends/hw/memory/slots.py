@@ -17,3 +17,8 @@ class SlotRequest:
     def total(self) -> int:
         """Bytes of all pieces."""
         return self.bytes * self.buffers
+
+
+def padded(size: int) -> int:
+    """`size` bytes in whole units of alignment, at least one."""
+    return -(-max(size, 1) // 64) * 64

@@ -8,32 +8,20 @@ from dataclasses import dataclass
 
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import ContractionOp
-from ssft.compiler.backends.hw.memory.slots import SlotRequest
-from ssft.compiler.backends.hw.scheduling.task import Region, interval
+from ssft.compiler.backends.hw.memory.slots import SlotRequest, padded
 from ssft.compiler.backends.hw.tiles import cost
 from ssft.compiler.backends.hw.tiles.boxes import Walk, aligned_sizes, boxes, cuts_at_multiples
+from ssft.compiler.backends.hw.tiles.contraction_writer import KINDS, ContractionWriter
 from ssft.compiler.backends.hw.tiles.search import GemmTiling, search_gemm
 from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import (
-    NO_LIST,
-    Access,
-    Contraction,
-    Dim,
     DimKind,
-    Gemm,
-    MicroOp,
-    MicroProgram,
-    Nest,
-    Queue,
-    Slot,
-    Vector,
 )
 from ssft.hwmodel.isa.contraction import GROUP
-from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES, DType
+from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES
 
-KINDS: tuple[DimKind, ...] = ("batch", "m", "n", "k")
 OWN_KINDS: dict[str, tuple[DimKind, ...]] = {
     "a": ("batch", "m", "k"),
     "b": ("batch", "k", "n"),
@@ -65,7 +53,7 @@ class ContractionTiles:
         # Dimensions of a kind next to each other, so that a tile is a box of each kind.
         self.op = op
         self._machine = machine
-        self._multiply = multiply
+        self.multiply = multiply
         order = [d for kind in KINDS for d, dim in enumerate(op.dims) if dim.kind == kind]
         self.dims = [op.dims[d] for d in order]
         self.index = None if op.index is None else (order.index(op.index[0]), op.index[1])
@@ -171,7 +159,7 @@ class ContractionTiles:
             batched=batched,
         )
 
-    def _tile(self, operand: Operand, box: _Box) -> Walk:
+    def tile(self, operand: Operand, box: Box) -> Walk:
         """What a tile needs of an operand; a gathered dimension of a or b is needed whole."""
         starts, sizes = list(box.starts), list(box.sizes)
         for d, dim in enumerate(self.dims):
@@ -185,7 +173,7 @@ class ContractionTiles:
                 sizes[loop] = self.op.source
         return walk.cut(starts, sizes)
 
-    def _boxes(self) -> list[_Box]:
+    def tiles_in_order(self) -> list[Box]:
         """All tiles, in the order of the chosen loops, batch outermost."""
         assert self.tiling is not None
         names: dict[str, DimKind] = {"m": "m", "n": "n", "k": "k"}
@@ -194,7 +182,7 @@ class ContractionTiles:
             kind: list(boxes([d.extent for d in self.groups[kind]], self._sizes[kind]))
             for kind in KINDS
         }
-        found: list[_Box] = []
+        found: list[Box] = []
         stack: list[dict[DimKind, int]] = [{}]
         for kind in order:
             stack = [chosen | {kind: i} for chosen in stack for i in range(len(parts[kind]))]
@@ -205,7 +193,7 @@ class ContractionTiles:
                 start, size = parts[kind][chosen[kind]]
                 starts, sizes = starts + start, sizes + size
             last = len(parts["k"]) - 1
-            found.append(_Box(starts, sizes, chosen["k"] == 0, chosen["k"] == last, chosen))
+            found.append(Box(starts, sizes, chosen["k"] == 0, chosen["k"] == last, chosen))
         return found
 
     @property
@@ -214,25 +202,25 @@ class ContractionTiles:
         return self._sizes["k"] < self.extent("k")
 
     @property
-    def _wide_sums(self) -> bool:
+    def wide_sums(self) -> bool:
         """Whether sums need f32 room of their own before they are stored in fewer bytes."""
         return self.splits_k and self.operands["c"].buffer.stored_as != "f32"
 
     def slots(self) -> list[SlotRequest]:
         """Slots of the operands that are streamed; after them, room for wide sums."""
         assert self.tiling is not None
-        first = self._boxes()[0]
+        first = self.tiles_in_order()[0]
         requests = []
         for operand, buffers in zip(self.operands.values(), self._buffers(), strict=True):
             if operand.resident:
                 continue
-            part = self._tile(operand, first)
+            part = self.tile(operand, first)
             size = part.elements * ELEMENT_BYTES[operand.buffer.stored_as]
-            requests.append(SlotRequest(operand.buffer.name, _padded(size), buffers))
-        if self._wide_sums:
-            part = self._tile(self.operands["c"], first)
+            requests.append(SlotRequest(operand.buffer.name, padded(size), buffers))
+        if self.wide_sums:
+            part = self.tile(self.operands["c"], first)
             count = self._buffers()[2]
-            requests.append(SlotRequest("sums", _padded(part.elements * 4), count))
+            requests.append(SlotRequest("sums", padded(part.elements * 4), count))
         return requests
 
     def _buffers(self) -> tuple[int, int, int]:
@@ -245,11 +233,11 @@ class ContractionTiles:
         op = self.op
         factors = (op.b[0], op.a[0])
         emitter.begin("contraction", op.origin, factors, op.macs, op.masked_macs)
-        _Writer(self, emitter, addresses).write()
+        ContractionWriter(self, emitter, addresses).write()
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class Box:
     """A tile: starts and sizes of all dims, and whether it is the first or last along k."""
 
     starts: tuple[int, ...]
@@ -257,175 +245,3 @@ class _Box:
     first: bool
     last: bool
     number: dict[DimKind, int]
-
-
-def _padded(size: int) -> int:
-    return -(-max(size, 1) // 64) * 64
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where an operand's tile is: byte address, strides, and bytes from first to last element."""
-
-    address: int
-    strides: tuple[int, ...]
-    bytes: int
-    walk: Walk
-
-    @property
-    def region(self) -> Region:
-        return interval("spm", self.address, self.bytes)
-
-
-class _Writer:
-    """Writes the tiles of one contraction."""
-
-    def __init__(self, tiles: ContractionTiles, emitter: Emitter, addresses: Sequence[int]) -> None:
-        self._tiles, self._emitter = tiles, emitter
-        self._boxes = tiles._boxes()
-        requests = tiles.slots()
-        streamed = [name for name, o in tiles.operands.items() if not o.resident]
-        if tiles._wide_sums:
-            streamed.append("sums")
-        entries = zip(streamed, addresses, requests, strict=True)
-        self._slots = {name: (address, request) for name, address, request in entries}
-        self._ring: dict[str, dict[Walk, int]] = {name: {} for name in streamed}
-        self._next = dict.fromkeys(streamed, 0)
-
-    def write(self) -> None:
-        for box in self._boxes:
-            a = self._operand("a", box)
-            b = self._operand("b", box)
-            c = self._result(box)
-            self._multiply(box, a, b, c)
-            if box.last:
-                self._finish(box, c)
-
-    def _operand(self, name: str, box: _Box) -> _Place:
-        operand = self._tiles.operands[name]
-        walk = self._tiles._tile(operand, box)
-        if operand.resident:
-            return self._resident(operand, walk)
-        fresh, place = self._piece(name, operand, walk, ELEMENT_BYTES[operand.buffer.stored_as])
-        if fresh:
-            self._emitter.load(operand.buffer, walk, place.address)
-        return place
-
-    def _resident(self, operand: Operand, walk: Walk) -> _Place:
-        element = ELEMENT_BYTES[operand.buffer.stored_as]
-        address = self._emitter.spm[id(operand.buffer)] + walk.offset * element
-        return _Place(address, operand.walk.strides, walk.span * element, walk)
-
-    def _piece(self, name: str, operand: Operand, walk: Walk, element: int) -> tuple[bool, _Place]:
-        """The piece of the slot that holds a tile; True if it has to be filled first."""
-        base, request = self._slots[name]
-        ring = self._ring[name]
-        fresh = walk not in ring
-        if fresh:
-            number = self._next[name] % request.buffers
-            self._next[name] += 1
-            for other in [w for w, n in ring.items() if n == number]:
-                del ring[other]
-            ring[walk] = number
-        address = base + ring[walk] * request.bytes
-        return fresh, _Place(address, walk.packed, walk.elements * element, walk)
-
-    def _result(self, box: _Box) -> _Place:
-        """Where sums go; loads what they are added to."""
-        operand = self._tiles.operands["c"]
-        walk = self._tiles._tile(operand, box)
-        if self._tiles._wide_sums:
-            return self._piece("sums", operand, walk, 4)[1]
-        if operand.resident:
-            return self._resident(operand, walk)
-        fresh, place = self._piece("c", operand, walk, ELEMENT_BYTES[operand.buffer.stored_as])
-        if fresh and box.first and self._tiles.op.accumulate:
-            self._emitter.load(operand.buffer, walk, place.address)
-        return place
-
-    def _multiply(self, box: _Box, a: _Place, b: _Place, c: _Place) -> None:
-        tiles, emitter = self._tiles, self._emitter
-        machine = emitter.machine
-        operands = tiles.operands
-        c_dtype: DType = "f32" if tiles._wide_sums else operands["c"].buffer.stored_as
-        dims = tuple(
-            Dim(dim.kind, size, *(p.strides[d] for p in (a, b, c)))
-            for d, (dim, size) in enumerate(zip(tiles.dims, box.sizes, strict=True))
-        )
-        extents = {
-            kind: math.prod(dim.extent for dim in dims if dim.kind == kind) for kind in KINDS
-        }
-        block = cost.lane_tile(machine, extents["batch"], extents["m"], extents["n"])
-        keep = [d for d, dim in enumerate(dims) if dim.extent > 1 or self._is_indexed(d)]
-        index, list_region, indexed = NO_LIST, None, None
-        if tiles.index is not None:
-            loop, view = tiles.index
-            at = Walk(0, (1,), (1,), (view,)).cut([box.starts[loop]], [box.sizes[loop]])
-            listed = at.index[0]
-            assert listed is not None
-            index, list_region = emitter.list_region(listed)
-            indexed = keep.index(loop)
-        contraction = Contraction(
-            tuple(dims[d] for d in keep),
-            operands["a"].buffer.stored_as,
-            operands["b"].buffer.stored_as,
-            c_dtype,
-            tiles._multiply,  # type: ignore[arg-type]
-            block,
-            indexed,
-        )
-        accumulate = int(not box.first or tiles.op.accumulate)
-        command = Gemm(
-            tag=emitter.tag,
-            a=a.address,
-            b=b.address,
-            c=c.address,
-            shape=emitter.contraction(contraction),
-            index=index,
-            accumulate=accumulate,
-        )
-        duration = int(cost.gemm_cycles(machine, *(extents[kind] for kind in KINDS), block))
-        reads = [a.region, b.region]
-        if accumulate:
-            reads.append(c.region)
-        if list_region is not None:
-            reads.append(list_region)
-        emitter.add(command, Queue.TENSOR, duration, reads, [c.region])
-
-    def _is_indexed(self, d: int) -> bool:
-        return self._tiles.index is not None and self._tiles.index[0] == d
-
-    def _finish(self, box: _Box, sums: _Place) -> None:
-        """Converts wide sums, stores a finished tile."""
-        operand = self._tiles.operands["c"]
-        walk = self._tiles._tile(operand, box)
-        place = sums
-        if self._tiles._wide_sums:
-            element = ELEMENT_BYTES[operand.buffer.stored_as]
-            if operand.resident:
-                place = self._resident(operand, walk)
-            else:
-                place = self._piece("c", operand, walk, element)[1]
-            self._convert(walk, sums, place, operand.buffer.stored_as)
-        if not operand.resident:
-            self._emitter.store(operand.buffer, walk, place.address)
-
-    def _convert(self, walk: Walk, source: _Place, target: _Place, dtype: DType) -> None:
-        loops = walk.active
-        extents = tuple(walk.extents[d] for d in loops)
-        inputs = Access(0, 0, tuple(source.strides[d] for d in loops))
-        outputs = Access(1, 0, tuple(target.strides[d] for d in loops))
-        parallel, origins = (False,) * len(loops), ((1, 1),) * len(loops)
-        code = (MicroOp("truncf", (0,), dtype),)
-        nest = Nest(extents, parallel, (inputs,), (outputs,), code, (2,), origins)
-        element = ELEMENT_BYTES[dtype]
-        slots = (
-            Slot("f32", source.bytes // 4, "in"),
-            Slot(dtype, target.bytes // element, "out"),
-        )
-        number = self._emitter.micro_program(MicroProgram("convert", slots, (nest,)))
-        arguments = self._emitter.arguments((source.address, target.address))
-        command = Vector(tag=self._emitter.tag, program=number, arguments=arguments)
-        duration = self._emitter.vector_cycles(number)
-        reads, writes = [source.region], [target.region]
-        self._emitter.add(command, Queue.VECTOR, duration, reads, writes)

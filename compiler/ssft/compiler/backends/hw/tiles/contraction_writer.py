@@ -1,0 +1,205 @@
+"""The commands of a contraction's tiles: loads, products, conversions, stores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ssft.compiler.backends.hw.emitter import Emitter
+from ssft.compiler.backends.hw.scheduling.task import Region, interval
+from ssft.compiler.backends.hw.tiles import cost
+from ssft.compiler.backends.hw.tiles.boxes import Walk
+from ssft.hwmodel.isa import (
+    NO_LIST,
+    Access,
+    Contraction,
+    Dim,
+    DimKind,
+    Gemm,
+    MicroOp,
+    MicroProgram,
+    Nest,
+    Queue,
+    Slot,
+    Vector,
+)
+from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES, DType
+
+if TYPE_CHECKING:
+    from ssft.compiler.backends.hw.tiles.contraction import Box, ContractionTiles, Operand
+
+
+KINDS: tuple[DimKind, ...] = ("batch", "m", "n", "k")
+"""Kinds of loops, in the order in which a tile's starts and sizes are listed."""
+
+
+@dataclass(slots=True)
+class Place:
+    """Where an operand's tile is: byte address, strides, and bytes from first to last element."""
+
+    address: int
+    strides: tuple[int, ...]
+    bytes: int
+    walk: Walk
+
+    @property
+    def region(self) -> Region:
+        """The bytes from the first to the last element."""
+        return interval("spm", self.address, self.bytes)
+
+
+class ContractionWriter:
+    """Writes the tiles of one contraction."""
+
+    def __init__(self, tiles: ContractionTiles, emitter: Emitter, addresses: Sequence[int]) -> None:
+        self._tiles, self._emitter = tiles, emitter
+        self._boxes = tiles.tiles_in_order()
+        requests = tiles.slots()
+        streamed = [name for name, o in tiles.operands.items() if not o.resident]
+        if tiles.wide_sums:
+            streamed.append("sums")
+        entries = zip(streamed, addresses, requests, strict=True)
+        self._slots = {name: (address, request) for name, address, request in entries}
+        self._ring: dict[str, dict[Walk, int]] = {name: {} for name in streamed}
+        self._next = dict.fromkeys(streamed, 0)
+
+    def write(self) -> None:
+        """Writes all tiles, batch outermost, in the order that the search chose."""
+        for box in self._boxes:
+            a = self._operand("a", box)
+            b = self._operand("b", box)
+            c = self._result(box)
+            self._multiply(box, a, b, c)
+            if box.last:
+                self._finish(box, c)
+
+    def _operand(self, name: str, box: Box) -> Place:
+        operand = self._tiles.operands[name]
+        walk = self._tiles.tile(operand, box)
+        if operand.resident:
+            return self._resident(operand, walk)
+        fresh, place = self._piece(name, operand, walk, ELEMENT_BYTES[operand.buffer.stored_as])
+        if fresh:
+            self._emitter.load(operand.buffer, walk, place.address)
+        return place
+
+    def _resident(self, operand: Operand, walk: Walk) -> Place:
+        element = ELEMENT_BYTES[operand.buffer.stored_as]
+        address = self._emitter.spm[id(operand.buffer)] + walk.offset * element
+        return Place(address, operand.walk.strides, walk.span * element, walk)
+
+    def _piece(self, name: str, operand: Operand, walk: Walk, element: int) -> tuple[bool, Place]:
+        """The piece of the slot that holds a tile; True if it has to be filled first."""
+        base, request = self._slots[name]
+        ring = self._ring[name]
+        fresh = walk not in ring
+        if fresh:
+            number = self._next[name] % request.buffers
+            self._next[name] += 1
+            for other in [w for w, n in ring.items() if n == number]:
+                del ring[other]
+            ring[walk] = number
+        address = base + ring[walk] * request.bytes
+        return fresh, Place(address, walk.packed, walk.elements * element, walk)
+
+    def _result(self, box: Box) -> Place:
+        """Where sums go; loads what they are added to."""
+        operand = self._tiles.operands["c"]
+        walk = self._tiles.tile(operand, box)
+        if self._tiles.wide_sums:
+            return self._piece("sums", operand, walk, 4)[1]
+        if operand.resident:
+            return self._resident(operand, walk)
+        fresh, place = self._piece("c", operand, walk, ELEMENT_BYTES[operand.buffer.stored_as])
+        if fresh and box.first and self._tiles.op.accumulate:
+            self._emitter.load(operand.buffer, walk, place.address)
+        return place
+
+    def _multiply(self, box: Box, a: Place, b: Place, c: Place) -> None:
+        tiles, emitter = self._tiles, self._emitter
+        machine = emitter.machine
+        operands = tiles.operands
+        c_dtype: DType = "f32" if tiles.wide_sums else operands["c"].buffer.stored_as
+        dims = tuple(
+            Dim(dim.kind, size, *(p.strides[d] for p in (a, b, c)))
+            for d, (dim, size) in enumerate(zip(tiles.dims, box.sizes, strict=True))
+        )
+        extents = {
+            kind: math.prod(dim.extent for dim in dims if dim.kind == kind) for kind in KINDS
+        }
+        block = cost.lane_tile(machine, extents["batch"], extents["m"], extents["n"])
+        keep = [d for d, dim in enumerate(dims) if dim.extent > 1 or self._is_indexed(d)]
+        index, list_region, indexed = NO_LIST, None, None
+        if tiles.index is not None:
+            loop, view = tiles.index
+            at = Walk(0, (1,), (1,), (view,)).cut([box.starts[loop]], [box.sizes[loop]])
+            listed = at.index[0]
+            assert listed is not None
+            index, list_region = emitter.list_region(listed)
+            indexed = keep.index(loop)
+        contraction = Contraction(
+            tuple(dims[d] for d in keep),
+            operands["a"].buffer.stored_as,
+            operands["b"].buffer.stored_as,
+            c_dtype,
+            tiles.multiply,  # type: ignore[arg-type]
+            block,
+            indexed,
+        )
+        accumulate = int(not box.first or tiles.op.accumulate)
+        command = Gemm(
+            tag=emitter.tag,
+            a=a.address,
+            b=b.address,
+            c=c.address,
+            shape=emitter.contraction(contraction),
+            index=index,
+            accumulate=accumulate,
+        )
+        duration = int(cost.gemm_cycles(machine, *(extents[kind] for kind in KINDS), block))
+        reads = [a.region, b.region]
+        if accumulate:
+            reads.append(c.region)
+        if list_region is not None:
+            reads.append(list_region)
+        emitter.add(command, Queue.TENSOR, duration, reads, [c.region])
+
+    def _is_indexed(self, d: int) -> bool:
+        return self._tiles.index is not None and self._tiles.index[0] == d
+
+    def _finish(self, box: Box, sums: Place) -> None:
+        """Converts wide sums, stores a finished tile."""
+        operand = self._tiles.operands["c"]
+        walk = self._tiles.tile(operand, box)
+        place = sums
+        if self._tiles.wide_sums:
+            element = ELEMENT_BYTES[operand.buffer.stored_as]
+            if operand.resident:
+                place = self._resident(operand, walk)
+            else:
+                place = self._piece("c", operand, walk, element)[1]
+            self._convert(walk, sums, place, operand.buffer.stored_as)
+        if not operand.resident:
+            self._emitter.store(operand.buffer, walk, place.address)
+
+    def _convert(self, walk: Walk, source: Place, target: Place, dtype: DType) -> None:
+        loops = walk.active
+        extents = tuple(walk.extents[d] for d in loops)
+        inputs = Access(0, 0, tuple(source.strides[d] for d in loops))
+        outputs = Access(1, 0, tuple(target.strides[d] for d in loops))
+        parallel, origins = (False,) * len(loops), ((1, 1),) * len(loops)
+        code = (MicroOp("truncf", (0,), dtype),)
+        nest = Nest(extents, parallel, (inputs,), (outputs,), code, (2,), origins)
+        element = ELEMENT_BYTES[dtype]
+        slots = (
+            Slot("f32", source.bytes // 4, "in"),
+            Slot(dtype, target.bytes // element, "out"),
+        )
+        number = self._emitter.micro_program(MicroProgram("convert", slots, (nest,)))
+        arguments = self._emitter.arguments((source.address, target.address))
+        command = Vector(tag=self._emitter.tag, program=number, arguments=arguments)
+        duration = self._emitter.vector_cycles(number)
+        reads, writes = [source.region], [target.region]
+        self._emitter.add(command, Queue.VECTOR, duration, reads, writes)
