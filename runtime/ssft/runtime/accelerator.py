@@ -73,7 +73,7 @@ def _array(info: ArgumentInfo | ResultInfo, pointer: int) -> np.ndarray:
     dtype = stored_type(info.dtype)
     if not info.bytes:
         return np.empty(info.shape, dtype)
-    buffer = (ctypes.c_char * info.bytes).from_address(pointer)
+    buffer = memoryview((ctypes.c_char * info.bytes).from_address(pointer))
     return np.frombuffer(buffer, dtype).reshape(info.shape)
 
 

@@ -180,5 +180,5 @@ class Graph:
 
     ops: list[GraphOp]
     arguments: list[Buffer]
-    results: list[tuple[int, View]]
+    results: list[tuple[int, Buffer]]
     buffers: list[Buffer]

@@ -176,18 +176,18 @@ def sliced(
     offset = view.offset
     dims: list[Dimension] = []
     for dim, start, size, step in zip(view.dims, offsets, sizes, steps, strict=True):
+        factor = dim[0]
         extent = math.prod(f.extent for f in dim)
         if (start, size, step) == (0, extent, 1):
             dims.append(dim)
             continue
         if len(dim) > 1:
             inner = math.prod(f.extent for f in dim[1:])
-            if step != 1 or start % inner or size % inner or dim[0].index is not None:
+            if step != 1 or start % inner or size % inner or factor.index is not None:
                 return None
-            offset += start // inner * dim[0].stride
-            dims.append(simplified((replace(dim[0], extent=size // inner), *dim[1:])))
+            offset += start // inner * factor.stride
+            dims.append(simplified((replace(factor, extent=size // inner), *dim[1:])))
             continue
-        (factor,) = dim
         if factor.index is not None:
             if step != 1:
                 return None  # commands read lists without gaps

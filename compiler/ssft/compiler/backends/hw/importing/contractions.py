@@ -102,7 +102,9 @@ def _space(
 def _dimensions(
     space: LoopSpace, kinds: list[DimKind]
 ) -> tuple[tuple[ContractionDim, ...], tuple[int, View] | None]:
-    of_part = {part: kinds[loop] for loop, parts in enumerate(space.parts) for part in parts}
+    of_part: dict[int, DimKind] = {
+        part: kinds[loop] for loop, parts in enumerate(space.parts) for part in parts
+    }
     a, b, c = space.operands
     dims = tuple(
         ContractionDim(of_part[d], extent, a.strides[d], b.strides[d], c.strides[d])

@@ -30,7 +30,9 @@ def in_place_values(step: ir.Operation) -> dict[ir.Value, int]:
     scattered back to where it came from is a write of its own, too.
     """
     positions = {op: number for number, op in enumerate(step_ir.operations(step))}
-    arguments = {value: n for n, value in enumerate(step_ir.body(step).arguments)}
+    arguments: dict[ir.Value, int] = {
+        value: n for n, value in enumerate(step_ir.body(step).arguments)
+    }
     found: dict[ir.Value, int] = {}
     for value, attributes in zip(
         step_ir.terminator(step).operands, step_ir.result_attributes(step), strict=True

@@ -194,10 +194,10 @@ def import_extract(state: ImportState, op: ir.Operation) -> None:
         view = state.materialized(view)
     offset = view.offset
     for index, dim in zip(list(op.operands)[1:], view.dims, strict=True):
-        owner = index.owner
+        owner, stride = index.owner, dim[-1].stride
         if isinstance(owner, ir.Block) or owner.operation.name != "arith.constant" or len(dim) > 1:
             raise UserError("'tensor.extract' at a computed position is not supported")
-        offset += int(constant_number(owner.operation)) * dim[0].stride
+        offset += int(constant_number(owner.operation)) * stride
     state.values[op.results[0]] = View(view.buffer, offset, ())
 
 

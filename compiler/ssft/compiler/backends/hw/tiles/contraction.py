@@ -59,12 +59,14 @@ class ContractionTiles:
         self.index = None if op.index is None else (order.index(op.index[0]), op.index[1])
         self.groups = {kind: [d for d in self.dims if d.kind == kind] for kind in KINDS}
         self.operands = {
-            name: self._operand(name, *getattr(op, name), resident) for name in ("a", "b", "c")
+            name: self._operand(name, place, resident)
+            for name, place in (("a", op.a), ("b", op.b), ("c", op.c))
         }
         self.tiling: GemmTiling | None = None
         self._sizes: dict[DimKind, int] = {}
 
-    def _operand(self, name: str, buffer: Buffer, offset: int, resident: set[int]) -> Operand:
+    def _operand(self, name: str, place: tuple[Buffer, int], resident: set[int]) -> Operand:
+        buffer, offset = place
         strides = tuple(getattr(dim, name) for dim in self.dims)
         walk = Walk(offset, tuple(dim.extent for dim in self.dims), strides)
         return Operand(name, buffer, walk, id(buffer) in resident)
@@ -78,20 +80,20 @@ class ContractionTiles:
         # Coarse steps, so that layers with about the same room share one search.
         step = max(self._machine.scratchpad.bytes // BUDGET_STEPS, 1)
         budget = budget // step * step or budget
-        extents = tuple(self.extent(kind) for kind in KINDS)
-        # Of a single loop any part is a box: the search has its own choice of sizes.
-        allowed = tuple(
-            self._allowed(kind) if len(self.groups[kind]) > 1 or kind == "k" else None
-            for kind in KINDS
+        batch, m, n, k = (self.extent(kind) for kind in KINDS)
+        a, b, c = (self._described(self.operands[name]) for name in ("a", "b", "c"))
+        allowed = (self._sizes_of("batch"), self._sizes_of("m"), self._sizes_of("n"))
+        tiling = search_gemm(
+            *(batch, m, n, k), a, b, c, self._machine, budget, (*allowed, self._allowed("k"))
         )
-        described = [self._described(self.operands[name]) for name in ("a", "b", "c")]
-        self.tiling = search_gemm(
-            *extents, *described, machine=self._machine, spm_budget_bytes=budget, allowed=allowed
-        )
-        tiling = self.tiling
+        self.tiling = tiling
         sizes = (tiling.tb, tiling.tm, tiling.tn, tiling.tk)
         self._sizes = dict(zip(KINDS, sizes, strict=True))
         self._cut_for_overlap()
+
+    def _sizes_of(self, kind: DimKind) -> tuple[int, ...] | None:
+        """Sizes for the search; None, its own choice, for a single loop: any part is a box."""
+        return self._allowed(kind) if len(self.groups[kind]) > 1 else None
 
     @property
     def cycles(self) -> int:
@@ -105,9 +107,10 @@ class ContractionTiles:
             return
         assert self.tiling is not None
         whole = self._command_cycles(self._sizes)
-        for kind in ("batch", "m"):
+        kinds: tuple[DimKind, ...] = ("batch", "m")
+        for kind in kinds:
             for size in self._allowed(kind):
-                cut = self._sizes | {kind: size}
+                cut: dict[DimKind, int] = {**self._sizes, kind: size}
                 tiles = -(-self.extent(kind) // size)
                 cycles = self._command_cycles(cut)
                 enough = cycles >= START_SHARE * self._overhead()
@@ -120,7 +123,8 @@ class ContractionTiles:
         return tensor.fill_cycles + tensor.drain_cycles + self._machine.command.issue_cycles
 
     def _command_cycles(self, sizes: dict[DimKind, int]) -> int:
-        return int(cost.gemm_cycles(self._machine, *(sizes[kind] for kind in KINDS)))
+        batch, m, n, k = (sizes[kind] for kind in KINDS)
+        return int(cost.gemm_cycles(self._machine, batch, m, n, k))
 
     def _allowed(self, kind: DimKind) -> tuple[int, ...]:
         extents = [d.extent for d in self.groups[kind]]
@@ -185,7 +189,7 @@ class ContractionTiles:
         found: list[Box] = []
         stack: list[dict[DimKind, int]] = [{}]
         for kind in order:
-            stack = [chosen | {kind: i} for chosen in stack for i in range(len(parts[kind]))]
+            stack = [{**chosen, kind: i} for chosen in stack for i in range(len(parts[kind]))]
         for chosen in stack:
             starts: tuple[int, ...] = ()
             sizes: tuple[int, ...] = ()

@@ -158,7 +158,8 @@ class ContractionWriter:
             index=index,
             accumulate=accumulate,
         )
-        duration = int(cost.gemm_cycles(machine, *(extents[kind] for kind in KINDS), block))
+        batch, m, n, k = (extents[kind] for kind in KINDS)
+        duration = int(cost.gemm_cycles(machine, batch, m, n, k, block))
         reads = [a.region, b.region]
         if accumulate:
             reads.append(c.region)

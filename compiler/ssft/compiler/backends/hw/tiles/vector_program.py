@@ -65,11 +65,11 @@ class ProgramBuilder:
     def build(self) -> MicroProgram:
         """The micro-program; fills `bindings`, too."""
         plans = [
-            (nest, *self._accesses(nest, uses))
+            (nest, self._accesses(nest, uses))
             for nest, uses in zip(self._tiles.kernel.nests, self._tiles.uses, strict=True)
         ]
         count = len(self.bindings)
-        nests = [self._nest(nest, count, *accesses) for nest, *accesses in plans]
+        nests = [self._nest(nest, count, *accesses) for nest, accesses in plans]
         slots = [
             Slot(b.buffer.stored_as, b.span, b.access)  # type: ignore[arg-type]
             for b in self.bindings
