@@ -22,10 +22,18 @@ from ssft.compiler.backends.hw.views import (
     split_factors,
 )
 from ssft.compiler.diagnostics import UserError
-from ssft.dialects._mlir import ir
+from ssft.dialects._mlir import ir, linalg_indexing_maps
 from ssft.hwmodel.isa import MicroOp
 
-Expressions = tuple[int | None, ...]
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A dimension that several loops move, each by so many positions: ``2 * d0 + d3``."""
+
+    steps: tuple[tuple[int, int], ...]
+
+
+Expressions = tuple[int | Window | None, ...]
 """For each dimension of an operand the loop that it runs over, None for a constant 0."""
 
 
@@ -42,22 +50,45 @@ class LoopSpace:
 
 
 def operand_expressions(op: ir.Operation) -> list[Expressions]:
-    """The indexing maps of an operation; `UserError` if a map is more than loops and zeros."""
-    maps = []
-    for attribute in ir.ArrayAttr(op.attributes["indexing_maps"]):
-        expressions: list[int | None] = []
-        for expression in ir.AffineMapAttr(attribute).value.results:
-            if isinstance(expression, ir.AffineDimExpr):
-                expressions.append(expression.position)
-            elif isinstance(expression, ir.AffineConstantExpr) and expression.value == 0:
-                expressions.append(None)
-            else:
-                raise UserError(
-                    f"'{op.name}' reads an operand at '{expression}'",
-                    notes=["the accelerator reads operands at loop indices only"],
-                )
-        maps.append(tuple(expressions))
-    return maps
+    """The indexing maps of an operation; `UserError` if a map is more than sums of loops."""
+    return [
+        tuple(_expression(op, expression) for expression in ir.AffineMapAttr(map_).value.results)
+        for map_ in linalg_indexing_maps(op) or ()
+    ]
+
+
+def _expression(op: ir.Operation, expression: ir.AffineExpr) -> int | Window | None:
+    if isinstance(expression, ir.AffineDimExpr):
+        return expression.position
+    steps: list[tuple[int, int]] = []
+    offset = 0
+    pending = [(expression, 1)]
+    while pending:
+        part, scale = pending.pop()
+        if isinstance(part, ir.AffineAddExpr):
+            pending += [(part.rhs, scale), (part.lhs, scale)]
+        elif isinstance(part, ir.AffineMulExpr) and isinstance(part.rhs, ir.AffineConstantExpr):
+            pending.append((part.lhs, scale * part.rhs.value))
+        elif isinstance(part, ir.AffineDimExpr):
+            steps.append((part.position, scale))
+        elif isinstance(part, ir.AffineConstantExpr):
+            offset += scale * part.value
+        else:
+            offset = -1
+            break
+    if offset or any(scale < 0 for _, scale in steps):
+        raise UserError(
+            f"'{op.name}' reads an operand at '{expression}'",
+            notes=["the accelerator reads operands at loop indices and their sums only"],
+        )
+    return Window(tuple(steps)) if steps else None
+
+
+def _loops(op: ir.Operation) -> int:
+    """Number of loops of a structured operation."""
+    maps = linalg_indexing_maps(op)
+    assert maps
+    return int(ir.AffineMapAttr(maps[0]).value.n_dims)
 
 
 def loop_extents(views: Sequence[View], maps: Sequence[Expressions], count: int) -> list[int]:
@@ -65,7 +96,7 @@ def loop_extents(views: Sequence[View], maps: Sequence[Expressions], count: int)
     extents = [1] * count
     for view, expressions in zip(views, maps, strict=True):
         for extent, loop in zip(view.shape, expressions, strict=True):
-            if loop is not None:
+            if isinstance(loop, int):
                 extents[loop] = extent
     return extents
 
@@ -78,7 +109,9 @@ def loop_space(
     space = try_loop_space(views, maps, extents)
     if space is None:
         copied = [
-            state.materialized(view) if any(len(dim) > 1 for dim in view.dims) else view
+            state.materialized(view)
+            if view.index_factors or any(len(dim) > 1 for dim in view.dims)
+            else view
             for view in views
         ]
         space = try_loop_space(copied, maps, extents)
@@ -93,7 +126,7 @@ def try_loop_space(
     running: list[list[Dimension]] = [[(Factor(extent, 0),)] for extent in extents]
     for view, expressions in zip(views, maps, strict=True):
         for dim, loop in zip(view.dims, expressions, strict=True):
-            if loop is not None:
+            if isinstance(loop, int):
                 running[loop].append(dim)
     refined: list[tuple[int, ...]] = []
     for dims in running:
@@ -125,6 +158,15 @@ def _operand(
     strides = [0] * count
     index: list[View | None] = [None] * count
     for dim, loop in zip(view.dims, expressions, strict=True):
+        if isinstance(loop, Window):
+            if len(dim) > 1 or dim[0].index is not None:
+                return None
+            for moved, scale in loop.steps:
+                step = dim[0].stride * scale
+                for part, extent in zip(reversed(parts[moved]), reversed(refined[moved])):
+                    strides[part] += step
+                    step *= extent
+            continue
         if loop is None:
             continue
         factors: list[Factor] | None = split_factors(dim, refined[loop])
@@ -146,10 +188,10 @@ def import_generic(state: ImportState, op: ir.Operation) -> None:
     outputs = len(op.results)
     values = list(op.operands)
     views = [state.values[value] for value in values]
-    kinds = [str(a) for a in ir.ArrayAttr(op.attributes["iterator_types"])]
-    extents = loop_extents(views, maps, len(kinds))
+    written = {loop for expressions in maps[-outputs:] for loop in expressions}
+    extents = loop_extents(views, maps, _loops(op))
     # Over a single iteration there is nothing to sum: such a loop does not even remain.
-    reduction = ["reduction" in k and e > 1 for k, e in zip(kinds, extents, strict=True)]
+    reduction = [loop not in written and extent > 1 for loop, extent in enumerate(extents)]
     results = [state.new_value(result) for result in op.results]
     first = len(views) - outputs
     starts = views[first:]

@@ -26,7 +26,7 @@ from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import Buffer, View, whole
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature
-from ssft.dialects._mlir import ir
+from ssft.dialects._mlir import ir, linalg_indexing_maps
 from ssft.hwmodel.isa import Phase
 
 _FRAME = re.compile(r'"([^"<>]+)":(\d+)')
@@ -120,6 +120,8 @@ def _import(state: ImportState, op: ir.Operation, origins: _Origins) -> None:
         _import_constant(state, op)
     elif op.name in _IMPORTERS:
         _IMPORTERS[op.name](state, op)
+    elif op.name.startswith("linalg.") and linalg_indexing_maps(op) is not None:
+        import_loops.import_generic(state, op)
     elif op.name.split(".")[0] not in ("arith", "math") or not _constant_operands(op):
         raise UserError(f"the accelerator cannot run '{op.name}'")
 

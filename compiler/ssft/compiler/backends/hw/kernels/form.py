@@ -152,15 +152,14 @@ class _Former:
         shared += [buffer for buffer in overwritten if buffer not in shared]
         if any(lookup.buffer in shared for lookup in nest.lookups):
             return False
-        operands = [
-            o for member in [*kernel.nests, nest] for o in [*member.inputs, *member.outputs]
-        ]
-        if any(o.indexed and o.buffer in shared for o in operands):
-            return False  # rows that are looked up stay with no row
-        if any(list_.buffer in shared for o in operands for list_ in o.index if list_):
-            return False
+        members = [*kernel.nests, nest]
+        for operand in [o for member in members for o in [*member.inputs, *member.outputs]]:
+            if operand.indexed and operand.buffer in shared:
+                return False  # rows that are looked up stay with no row
+            if any(view.buffer in shared for view in operand.index if view is not None):
+                return False
         rows = common_rows(kernel.nests, kernel.rows, nest, shared)
-        if rows is None or self._row_bytes([*kernel.nests, nest], rows) > self._row_budget:
+        if rows is None or self._row_bytes(members, rows) > self._row_budget:
             return False
         for member in kernel.nests:
             split_leading(member, rows)

@@ -80,7 +80,7 @@ def choose_residency(
     """Keeps what saves the most traffic per byte, in at most `share` of the scratchpad.
 
     `results` are ids of buffers that belong to the host. Lists that commands look up must stay
-    in the scratchpad; raises `UserError` if they do not fit.
+    in the scratchpad, whatever the share; raises `UserError` if they do not fit.
     """
     lifetimes = find_lifetimes(kernels)
     in_dram = results | _gathered_from(kernels)
@@ -105,8 +105,9 @@ def choose_residency(
     for entry in order:
         size = -(-entry.buffer.bytes // 64) * 64
         span = slice(max(entry.first - 1, 0), entry.last + 1)
-        if occupied[span].max(initial=0) + size > budget:
-            if id(entry.buffer) in required:
+        must = id(entry.buffer) in required
+        if occupied[span].max(initial=0) + size > (machine.scratchpad.bytes if must else budget):
+            if must:
                 raise _too_large(entry.buffer, machine)
             continue
         occupied[span] += size
@@ -199,6 +200,7 @@ def _required(kernels: Sequence[Kernel]) -> set[int]:
 def _too_large(buffer: Buffer, machine: Machine) -> UserError:
     return UserError(
         f"'{buffer.name}' of {buffer.bytes} bytes is looked up element by element and does not fit "
-        f"into the scratchpad of '{machine.name}' ({machine.scratchpad.bytes} bytes)",
+        f"into the scratchpad of '{machine.name}' ({machine.scratchpad.bytes} bytes), "
+        "with what else is looked up at the time",
         notes=["choose a machine with a larger scratchpad, or a smaller batch"],
     )

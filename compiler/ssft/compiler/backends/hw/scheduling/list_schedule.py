@@ -41,8 +41,8 @@ def list_schedule(
 ) -> Schedule:
     """Orders tasks by simulating the machine: a free unit takes the ready task that matters most.
 
-    What matters is the critical path to the end of the step; of equal tasks the first in program
-    order goes first. A task is ready when all its predecessors are complete, which for DMA is
+    What matters is the critical path from its end to that of the step (Jackson's rule for one machine
+    with delivery times); of equal tasks the first in program order goes first. A task is ready when all its predecessors are complete, which for DMA is
     `latency` cycles after its unit is free again. While both DMA queues are busy each goes at half
     speed. The orders together are a projection of one order in time, so they cannot deadlock.
 
@@ -63,7 +63,10 @@ class _Simulation:
     ) -> None:
         self._tasks = tasks
         self._latency = latency
-        self._priority = [-cycles for cycles in critical_path(tasks, predecessors, latency)]
+        paths = critical_path(tasks, predecessors, latency)
+        # Without its own duration: of the tasks that wait for one unit, that with the most work
+        # behind it must be done first, however long it takes itself.
+        self._priority = [task.duration - cycles for task, cycles in zip(tasks, paths, strict=True)]
         self._missing = [len(found) for found in predecessors]
         self._successors: list[list[int]] = [[] for _ in tasks]
         for number, found in enumerate(predecessors):
