@@ -56,7 +56,7 @@ class SpmSlot:
     """A piece of the scratchpad, for memory maps: `bytes` at `address`.
 
     It is live from the first command that writes it to the last that reads it; `first` and `last`
-    are positions of kernels in the order of `Program.operations`. `buffers` > 1: the slot is cut
+    are numbers of operations (tags), whose order is the program's. `buffers` > 1: the slot is cut
     into that many equal parts, used in turn (double buffering).
     """
 

@@ -123,7 +123,7 @@ def describe(program: Program, command: Command) -> str:
 
 
 def memory_map(simulation: Simulation) -> dict[str, Any]:
-    """Slots of the scratchpad by kernel, and the buffers of DRAM."""
+    """Slots of the scratchpad by operation, and the buffers of DRAM."""
     program, machine = simulation.program, simulation.machine
     return {
         "scratchpad": {

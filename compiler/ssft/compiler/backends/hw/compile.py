@@ -28,6 +28,7 @@ from ssft.compiler.backends.hw.memory.allocate import Allocation, AllocationErro
 from ssft.compiler.backends.hw.memory.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.memory.dram_layout import place_in_dram
 from ssft.compiler.backends.hw.memory.residency import Lifetime, Residency, choose_residency
+from ssft.compiler.backends.hw.memory.slots import SlotRequest
 from ssft.compiler.backends.hw.scheduling.dependences import dependences
 from ssft.compiler.backends.hw.scheduling.list_schedule import list_schedule
 from ssft.compiler.backends.hw.scheduling.semaphores import synchronize
@@ -153,40 +154,43 @@ class _Layout:
 
     def emit(self, emitter: Emitter) -> None:
         """Writes the commands of all kernels."""
-        offsets = iter(self.allocation.offsets)
         program = emitter.program
-        for entry in self.residency.resident:
-            address = next(offsets)
+        count = len(self.residency.resident)
+        offsets = self.allocation.offsets
+        for entry, address in zip(self.residency.resident, offsets[:count], strict=True):
             emitter.spm[id(entry.buffer)] = address
-            program.spm.append(
-                SpmSlot(entry.buffer.name, address, entry.buffer.bytes, entry.loaded, entry.last)
-            )
         loads: dict[int, list[Lifetime]] = {}
         for entry in self.loaded:
             loads.setdefault(entry.first, []).append(entry)
+        remaining = iter(offsets[count:])
+        slots: list[tuple[int, SlotRequest, int]] = []
+        begun: list[int] = []
         for position, tiles in enumerate(self.tiles):
-            addresses = []
-            for slot in tiles.slots():
-                address = next(offsets)
-                addresses.append(address)
-                program.spm.append(
-                    SpmSlot(
-                        slot.name,
-                        address,
-                        slot.total,
-                        self.starts[position],
-                        position,
-                        slot.buffers,
-                    )
-                )
+            begun.append(len(program.operations))
+            requests = tiles.slots()
+            addresses = [next(remaining) for _ in requests]
+            slots += [(position, *entry) for entry in zip(requests, addresses, strict=True)]
             for entry in loads.get(position, ()):
-                origin = _origin(self.kernels[position])
-                emitter.begin("load", Origin(entry.buffer.name, origin.phase, origin.location))
-                walk = Walk(0, (entry.buffer.elements,), (1,))
-                emitter.load(entry.buffer, walk, emitter.spm[id(entry.buffer)])
+                self._load(emitter, entry, position)
             tiles.emit(emitter, addresses)
+        begun.append(len(program.operations))
+        for entry, address in zip(self.residency.resident, offsets[:count], strict=True):
+            first, last = begun[entry.loaded], begun[entry.last + 1] - 1
+            name, size = entry.buffer.name, entry.buffer.bytes
+            program.spm.append(SpmSlot(name, address, size, first, last))
+        for position, slot, address in slots:
+            first, last = begun[self.starts[position]], begun[position + 1] - 1
+            program.spm.append(SpmSlot(slot.name, address, slot.total, first, last, slot.buffers))
         program.spm_bytes = self.allocation.peak
         program.spm_lower_bound = self.allocation.lower_bound
+
+    def _load(self, emitter: Emitter, entry: Lifetime, position: int) -> None:
+        """Writes the load of a resident buffer that comes from DRAM."""
+        origin = _origin(self.kernels[position])
+        name = entry.buffer.name.removesuffix(":bf16")
+        emitter.begin("load", Origin(name, origin.phase, origin.location))
+        walk = Walk(0, (entry.buffer.elements,), (1,))
+        emitter.load(entry.buffer, walk, emitter.spm[id(entry.buffer)])
 
 
 def _origin(kernel: Kernel) -> Origin:

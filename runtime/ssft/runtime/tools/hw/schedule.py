@@ -115,19 +115,19 @@ def _scratchpad(out: Console, loaded: Loaded, top: int) -> None:
         f"{binary(bound)} ({percent(bound / used if used else 1.0)} of what is used)"
     )
     slots = sorted(program.spm, key=lambda slot: -slot.bytes)[: top or None]
-    kernels = 1 + max((slot.last for slot in program.spm), default=0)
+    operations = 1 + max((slot.last for slot in program.spm), default=0)
     rows = [
         (
             f"{slot.address:#010x}",
             binary(slot.bytes),
             f"{slot.buffers}" if slot.buffers > 1 else "",
             f"{slot.first}-{slot.last}",
-            interval(slot.first, slot.last, kernels),
+            interval(slot.first, slot.last, operations),
             escape(shortened(slot.name)),
         )
         for slot in sorted(slots, key=lambda slot: (slot.address, slot.first))
     ]
-    headings = ("address", "bytes", "~buffers", "live", f"<kernels 0-{kernels - 1}", "<slot")
+    headings = ("address", "bytes", "~buffers", "live", f"<operations 0-{operations - 1}", "<slot")
     out.print(table("scratchpad slots, the largest", headings, rows))
     _rest(out, len(program.spm) - len(rows), "slots are smaller")
 

@@ -163,7 +163,7 @@ def _operand(
                 return None
             for moved, scale in loop.steps:
                 step = dim[0].stride * scale
-                for part, extent in zip(reversed(parts[moved]), reversed(refined[moved])):
+                for part, extent in zip(parts[moved][::-1], refined[moved][::-1], strict=True):
                     strides[part] += step
                     step *= extent
             continue

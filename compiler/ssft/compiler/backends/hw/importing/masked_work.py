@@ -20,14 +20,8 @@ def masked_macs(step: ir.Operation) -> dict[ir.Operation, int]:
     A parameter may have several, e.g. one for selected rows and one for selected columns; the
     first of them bears all that the parameter's mask saves.
     """
-    contractions: dict[ir.Value, list[ir.Operation]] = defaultdict(list)
-    for op in step_ir.operations(step):
-        if op.name == "ssft.update":
-            parameter = _parameter(op.operands[0])
-            behind = contractions_behind(gradients(op))
-            contractions[parameter] += [c for c in behind if c not in contractions[parameter]]
     saved: dict[ir.Operation, int] = {}
-    for parameter, found in contractions.items():
+    for parameter, found in gradient_contractions(step).items():
         sizes = [_sizes(op) for op in found]
         if not found or len({k for _, k in sizes}) != 1:
             continue
@@ -36,6 +30,17 @@ def masked_macs(step: ir.Operation) -> dict[ir.Operation, int]:
         if dense > done:
             saved[found[0]] = dense - done
     return saved
+
+
+def gradient_contractions(step: ir.Operation) -> dict[ir.Value, list[ir.Operation]]:
+    """The contractions that make each updated parameter's gradient, by the step's argument."""
+    contractions: dict[ir.Value, list[ir.Operation]] = defaultdict(list)
+    for op in step_ir.operations(step):
+        if op.name == "ssft.update":
+            parameter = _parameter(op.operands[0])
+            behind = contractions_behind(gradients(op))
+            contractions[parameter] += [c for c in behind if c not in contractions[parameter]]
+    return contractions
 
 
 def _sizes(op: ir.Operation) -> tuple[int, int]:

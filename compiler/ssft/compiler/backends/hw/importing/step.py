@@ -21,7 +21,7 @@ from ssft.compiler.backends.hw.importing.bodies import captured_values, element_
 from ssft.compiler.backends.hw.importing.contractions import import_contraction
 from ssft.compiler.backends.hw.importing.in_place import in_place_values
 from ssft.compiler.backends.hw.importing.layouts import argument_orders
-from ssft.compiler.backends.hw.importing.masked_work import masked_macs
+from ssft.compiler.backends.hw.importing.masked_work import gradient_contractions, masked_macs
 from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import Buffer, View, whole
 from ssft.compiler.diagnostics import UserError
@@ -68,6 +68,9 @@ def import_graph(module: ir.Module, signature: StepSignature) -> Graph:
             break
         if not origins.failed.isdisjoint(_used(op)):
             origins.failed.update(op.results)
+            if not _is_known(op):
+                state.unsupported[op.name] += 1
+                reasons.setdefault(op.name, _unknown(op))
             continue
         state.origin = origins.of(op)
         try:
@@ -123,7 +126,18 @@ def _import(state: ImportState, op: ir.Operation, origins: _Origins) -> None:
     elif op.name.startswith("linalg.") and linalg_indexing_maps(op) is not None:
         import_loops.import_generic(state, op)
     elif op.name.split(".")[0] not in ("arith", "math") or not _constant_operands(op):
-        raise UserError(f"the accelerator cannot run '{op.name}'")
+        raise _unknown(op)
+
+
+def _is_known(op: ir.Operation) -> bool:
+    """Whether operations of this name can be imported, at least in some form."""
+    scalar = op.name.split(".")[0] in ("arith", "math")
+    structured = op.name.startswith("linalg.") and linalg_indexing_maps(op) is not None
+    return scalar or structured or op.name in _IMPORTERS or as_contraction(op) is not None
+
+
+def _unknown(op: ir.Operation) -> UserError:
+    return UserError(f"the accelerator cannot run '{op.name}'")
 
 
 def _fits_tensor_unit(op: ir.Operation) -> bool:
@@ -199,10 +213,22 @@ class _Origins:
         self._forward = forward_operations(step)
         self._weight_gradients = weight_gradient_operations(step)
         self._masked = masked_macs(step)
+        names = {
+            argument: step_ir.text(attributes, "ssft.name")
+            for argument, attributes in zip(
+                step_ir.body(step).arguments, step_ir.argument_attributes(step), strict=True
+            )
+        }
+        self._names = {
+            op: f"{names.get(parameter) or 'weight'} gradient"
+            for parameter, found in gradient_contractions(step).items()
+            for op in found
+        }
 
     def of(self, op: ir.Operation) -> Origin:
         """Where `op` comes from."""
-        return Origin(op.name, self._phase(op), source_line(op.location))
+        name = self._names.get(op, op.name)
+        return Origin(name, self._phase(op), source_line(op.location))
 
     def _phase(self, op: ir.Operation) -> Phase:
         if op in self._forward:

@@ -109,9 +109,17 @@ def _too_large(emitter: Emitter, fixed: list[tuple[Buffer, DramBuffer]]) -> User
     sizes: dict[str, int] = {}
     for _, record in fixed:
         sizes[record.purpose] = sizes.get(record.purpose, 0) + record.bytes
-    parts = ", ".join(f"{size / 1e9:.2f} GB {name}" for name, size in sizes.items())
+    parts = ", ".join(f"{_readable(size)} {name}" for name, size in sizes.items())
+    needed, there = _readable(emitter.program.dram_bytes), _readable(machine.dram.bytes)
     return UserError(
-        f"the plan needs {emitter.program.dram_bytes / 1e9:.2f} GB, the DRAM of '{machine.name}' "
-        f"has {machine.dram.bytes / 1e9:.2f} GB",
+        f"the plan needs {needed}, the DRAM of '{machine.name}' has {there}",
         notes=[f"it needs {parts}", "a smaller batch, or --set dram.bytes=… for a larger memory"],
     )
+
+
+def _readable(size: int) -> str:
+    """`size` bytes with a unit that leaves few digits."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.2f} {unit}"
+    return f"{size} bytes"

@@ -41,10 +41,11 @@ def list_schedule(
 ) -> Schedule:
     """Orders tasks by simulating the machine: a free unit takes the ready task that matters most.
 
-    What matters is the critical path from its end to that of the step (Jackson's rule for one machine
-    with delivery times); of equal tasks the first in program order goes first. A task is ready when all its predecessors are complete, which for DMA is
-    `latency` cycles after its unit is free again. While both DMA queues are busy each goes at half
-    speed. The orders together are a projection of one order in time, so they cannot deadlock.
+    What matters is the critical path from its end to that of the step (Jackson's rule for one
+    machine with delivery times); of equal tasks the first in program order goes first. A task is
+    ready when all its predecessors are complete, which for DMA is `latency` cycles after its unit
+    is free again. While both DMA queues are busy each goes at half speed. The orders together are
+    a projection of one order in time, so they cannot deadlock.
 
     `predecessors` are numbers lower than the task's own. O(n log n) for n tasks and edges.
     """

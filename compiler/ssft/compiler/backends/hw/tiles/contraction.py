@@ -69,7 +69,9 @@ class ContractionTiles:
         buffer, offset = place
         strides = tuple(getattr(dim, name) for dim in self.dims)
         walk = Walk(offset, tuple(dim.extent for dim in self.dims), strides)
-        return Operand(name, buffer, walk, id(buffer) in resident)
+        # An argument is updated in DRAM; what is in the scratchpad is a copy for its readers.
+        updated = name == "c" and buffer.kind == "argument"
+        return Operand(name, buffer, walk, id(buffer) in resident and not updated)
 
     def extent(self, kind: DimKind) -> int:
         """Product of the extents of all dimensions of a kind."""
