@@ -159,10 +159,11 @@ def _operand(
     index: list[View | None] = [None] * count
     for dim, loop in zip(view.dims, expressions, strict=True):
         if isinstance(loop, Window):
-            if len(dim) > 1 or dim[0].index is not None:
+            factor = dim[0]
+            if len(dim) > 1 or factor.index is not None:
                 return None
             for moved, scale in loop.steps:
-                step = dim[0].stride * scale
+                step = factor.stride * scale
                 for part, extent in zip(parts[moved][::-1], refined[moved][::-1], strict=True):
                     strides[part] += step
                     step *= extent

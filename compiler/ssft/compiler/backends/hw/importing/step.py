@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.contractions import as_contraction
-from ssft.compiler.analysis.cost import weight_gradient_operations
-from ssft.compiler.analysis.phases import forward_operations
 from ssft.compiler.backends.cpu.constants import constant_bytes
 from ssft.compiler.backends.hw.graph import Graph, Origin, Store
 from ssft.compiler.backends.hw.importing import loops as import_loops
@@ -21,15 +18,12 @@ from ssft.compiler.backends.hw.importing.bodies import captured_values, element_
 from ssft.compiler.backends.hw.importing.contractions import import_contraction
 from ssft.compiler.backends.hw.importing.in_place import in_place_values
 from ssft.compiler.backends.hw.importing.layouts import argument_orders
-from ssft.compiler.backends.hw.importing.masked_work import gradient_contractions, masked_macs
+from ssft.compiler.backends.hw.importing.origins import Origins
 from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import Buffer, View, whole
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature
 from ssft.dialects._mlir import ir, linalg_indexing_maps
-from ssft.hwmodel.isa import Phase
-
-_FRAME = re.compile(r'"([^"<>]+)":(\d+)')
 
 _IMPORTERS: dict[str, Callable[[ImportState, ir.Operation], None]] = {
     "linalg.broadcast": import_tensors.import_broadcast,
@@ -61,7 +55,7 @@ def import_graph(module: ir.Module, signature: StepSignature) -> Graph:
     step = step_ir.find_step(module.operation)
     state = ImportState(in_place=in_place_values(step))
     arguments = _import_arguments(state, step, signature)
-    origins = _Origins(step)
+    origins = Origins(step)
     reasons: dict[str, UserError] = {}
     for op in step_ir.operations(step):
         if op.name == "func.return":
@@ -112,7 +106,7 @@ def _import_arguments(
     return arguments
 
 
-def _import(state: ImportState, op: ir.Operation, origins: _Origins) -> None:
+def _import(state: ImportState, op: ir.Operation, origins: Origins) -> None:
     contraction = as_contraction(op)
     if contraction is not None and _fits_tensor_unit(op):
         import_contraction(state, op, contraction, origins.masked_macs(op))
@@ -203,51 +197,6 @@ def _import_results(
     for source, (_, target) in zip(sources, stores, strict=True):
         state.ops.append(Store(state.origin, source, target))
     return results
-
-
-class _Origins:
-    """Phase, name and source line of each operation."""
-
-    def __init__(self, step: ir.Operation) -> None:
-        self.failed: set[ir.Value] = set()
-        self._forward = forward_operations(step)
-        self._weight_gradients = weight_gradient_operations(step)
-        self._masked = masked_macs(step)
-        names = {
-            argument: step_ir.text(attributes, "ssft.name")
-            for argument, attributes in zip(
-                step_ir.body(step).arguments, step_ir.argument_attributes(step), strict=True
-            )
-        }
-        self._names = {
-            op: f"{names.get(parameter) or 'weight'} gradient"
-            for parameter, found in gradient_contractions(step).items()
-            for op in found
-        }
-
-    def of(self, op: ir.Operation) -> Origin:
-        """Where `op` comes from."""
-        name = self._names.get(op, op.name)
-        return Origin(name, self._phase(op), source_line(op.location))
-
-    def _phase(self, op: ir.Operation) -> Phase:
-        if op in self._forward:
-            return "forward"
-        if op in self._weight_gradients or op.name in ("ssft.weight_grad", "ssft.scatter_add"):
-            return "weight_gradient"
-        if "<optimizer>" in str(op.location):
-            return "update"
-        return "input_gradient"
-
-    def masked_macs(self, op: ir.Operation) -> int:
-        """Multiply-adds that a weight gradient of all rows and columns would have on top."""
-        return self._masked.get(op, 0)
-
-
-def source_line(location: ir.Location) -> str:
-    """The innermost line of the user's code in a location, ``file:line``; empty if none."""
-    found = _FRAME.search(str(location))
-    return f"{found[1]}:{found[2]}" if found else ""
 
 
 def _cannot_lower(state: ImportState, reasons: dict[str, UserError]) -> UserError:
