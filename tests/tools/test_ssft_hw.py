@@ -17,10 +17,11 @@ from ssft.compiler.tools.ssftc import main as ssftc
 from ssft.hwmodel.config import load_machine, preset_names
 from ssft.hwmodel.experiments import LinearLayer
 from ssft.hwmodel.experiments.workload import layer_program
-from ssft.hwmodel.isa import Program, Queue, encoding
+from ssft.hwmodel.isa import Load2D, Program, Queue, SourceOp, encoding
 from ssft.hwmodel.isa.assembly import to_text
 from ssft.hwmodel.report import report
 from ssft.hwmodel.timing.events import simulate
+from ssft.runtime.tools.hw.tiles import column_transfers
 from ssft.runtime.tools.ssft_hw import main
 from ssft.runtime.tools.ssft_run import main as ssft_run
 
@@ -164,6 +165,19 @@ def test_column_gathers_are_warned_of(hw, capsys: pytest.CaptureFixture[str], tm
     warnings = [line for line in err.splitlines() if "warning:" in line]
     assert len(warnings) == 2
     assert "'gather weight' gathers columns element by element" in warnings[0]
+
+
+def test_short_runs_are_warned_of():
+    """A few columns of a row-major matrix, without a list: each run of 12 bytes moves a burst."""
+    machine = load_machine("ssft-server")
+    program = Program(machine.name, "bf16")
+    program.operations = [SourceOp("w", "adam", "update", "m.py:3")]
+    narrow = Load2D(dram=0, spm=0, rows=64, row_bytes=12, pitch=256)
+    wide = Load2D(dram=0, spm=0, rows=64, row_bytes=256, pitch=512)
+    program.queues[Queue.DMA_IN] = [narrow, wide]
+    (found,) = column_transfers(program, machine)
+    assert (found.name, found.location, found.gathers, found.commands) == ("w", "m.py:3", False, 1)
+    assert (found.useful, found.moved) == (64 * 12, 64 * 64)
 
 
 def test_simulate_reports_the_simulation(hw, saved: Path, program: Program, tmp_path: Path):

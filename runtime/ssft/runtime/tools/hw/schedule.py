@@ -26,6 +26,9 @@ from ssft.runtime.tools.hw.text import (
 if TYPE_CHECKING:
     from ssft.hwmodel.isa import Program
 
+MOST_WARNINGS = 8
+"""More are only counted."""
+
 
 def run(parsed: argparse.Namespace) -> int:
     """Schedules a plan and shows the result; writes program and assembly if asked to."""
@@ -153,14 +156,23 @@ def _dram(out: Console, loaded: Loaded) -> None:
 
 def warn(loaded: Loaded, errors: Console) -> None:
     """Warns of what is legal and slow."""
-    from ssft.runtime.tools.hw.tiles import column_gathers
+    from ssft.runtime.tools.hw.tiles import column_transfers
 
-    for gather in column_gathers(loaded.program, loaded.machine):
-        where = f"{gather.location}: " if gather.location else "ssft-hw: "
+    found = column_transfers(loaded.program, loaded.machine)
+    for entry in found[:MOST_WARNINGS]:
+        where = f"{entry.location}: " if entry.location else "ssft-hw: "
+        does = "gathers columns element by element"
+        if not entry.gathers:
+            does = "moves few columns of rows"
         errors.print(
-            f"{escape(where)}[bold magenta]warning:[/] '{escape(gather.name)}' gathers columns "
-            f"element by element: {binary(gather.moved)} move for {binary(gather.useful)} "
-            f"({gather.moved / max(gather.useful, 1):.1f} times), in {gather.commands} commands",
+            f"{escape(where)}[bold magenta]warning:[/] '{escape(entry.name)}' {does}: "
+            f"{binary(entry.moved)} move for {binary(entry.useful)} "
+            f"({entry.moved / max(entry.useful, 1):.1f} times), in {entry.commands} commands",
+            soft_wrap=True,
+        )
+    if len(found) > MOST_WARNINGS:
+        errors.print(
+            f"ssft-hw: note: {len(found) - MOST_WARNINGS} more operations move columns",
             soft_wrap=True,
         )
 

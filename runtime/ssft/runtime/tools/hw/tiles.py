@@ -6,7 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ssft.hwmodel.isa import GatherColumns, Gemm, Program, Queue, ScatterColumns
+from ssft.hwmodel.isa import (
+    GatherColumns,
+    Gemm,
+    Load2D,
+    Program,
+    Queue,
+    ScatterColumns,
+    Store2D,
+)
 from ssft.hwmodel.timing.durations import command_cycles, transfer
 
 if TYPE_CHECKING:
@@ -67,32 +75,48 @@ def _tiling(program: Program, machine: Machine, tag: int, commands: list[Gemm]) 
                   key)  # fmt: skip
 
 
+WASTE = 2
+"""A transfer is warned of if it moves this many times the bytes that it is asked for."""
+
+SHORT_RUNS = 8
+"""Fewer rows than this are not worth a warning."""
+
+
 @dataclass(slots=True)
-class ColumnGather:
-    """Column gathers and scatters of one source operation: commands, bytes asked for and moved."""
+class ColumnTransfer:
+    """Transfers of one source operation that move single elements or short runs.
+
+    `gathers` says whether columns are looked up in a list; `commands`, and the bytes asked for and
+    moved in whole bursts.
+    """
 
     name: str
     location: str
+    gathers: bool
     commands: int = 0
     useful: int = 0
     moved: int = 0
 
 
-def column_gathers(program: Program, machine: Machine) -> list[ColumnGather]:
-    """Where elements are gathered one by one, most bytes first."""
-    found: dict[int, ColumnGather] = {}
+def column_transfers(program: Program, machine: Machine) -> list[ColumnTransfer]:
+    """Where columns of a row-major matrix are moved, most bytes first."""
+    found: dict[tuple[int, bool], ColumnTransfer] = {}
     for queue in (Queue.DMA_IN, Queue.DMA_OUT):
         for command in program.queues[queue]:
-            if isinstance(command, GatherColumns | ScatterColumns):
-                known = command.tag < len(program.operations)
-                op = program.operations[command.tag] if known else None
-                entry = found.setdefault(
-                    command.tag,
-                    ColumnGather(op.name if op else f"tag {command.tag}",
-                                 op.location if op else ""),
-                )  # fmt: skip
-                traffic = transfer(machine, command)
-                entry.commands += 1
-                entry.useful += traffic.useful_bytes
-                entry.moved += traffic.moved_bytes
+            gathers = isinstance(command, GatherColumns | ScatterColumns)
+            short = isinstance(command, Load2D | Store2D) and command.rows >= SHORT_RUNS
+            if not gathers and not short:
+                continue
+            traffic = transfer(machine, command)
+            if not gathers and traffic.moved_bytes < WASTE * traffic.useful_bytes:
+                continue
+            known = command.tag < len(program.operations)
+            op = program.operations[command.tag] if known else None
+            name, location = (op.name, op.location) if op else (f"tag {command.tag}", "")
+            entry = found.setdefault(
+                (command.tag, gathers), ColumnTransfer(name, location, gathers)
+            )
+            entry.commands += 1
+            entry.useful += traffic.useful_bytes
+            entry.moved += traffic.moved_bytes
     return sorted(found.values(), key=lambda entry: -entry.moved)
