@@ -1,8 +1,9 @@
 """How long SSFT-Hw's tools take, and how well its schedules use a machine.
 
 For a Llama of 4 layers, hidden size 256: seconds to schedule a step, to time it, and to execute it
-on the functional machine; and, for every preset, the busiest unit's share of the step. For single
-matrix products, the tensor unit's utilisation. Times are of this machine; cycles are not.
+on the functional machine. For it and every example, on every preset: the step over the busiest
+unit's own time, and the tensor unit's utilisation. The same for single matrix products. Seconds are
+of this machine; cycles are not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from step_time import SIZES, make_batch, make_model
 
-from ssft.compiler import Recipe, compile
+from ssft.compiler import Recipe, compile, compile_file
 from ssft.compiler.backends.hw import compile_program
 from ssft.hwmodel.config import Machine, load_machine, preset_names
 from ssft.hwmodel.report import report
@@ -45,6 +46,8 @@ module attributes {{ssft.version = 1 : i64}} {{
 }}
 """
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLE_COLUMNS = tuple("example,machine,cycles,busiest unit,step / busiest,tensor use".split(","))
 STEP_COLUMNS = (
     *("recipe", "machine", "commands", "schedule s", "timing s", "cycles"),
     *("busiest unit", "step / busiest", "SPM / bound"),
@@ -91,6 +94,22 @@ def functional_seconds(plan: Path, device: str) -> list[float]:
     return times
 
 
+def examples(figures: dict[str, Any]) -> Table:
+    """Schedule quality of every example, compiled for S2FT."""
+    found = Table(*EXAMPLE_COLUMNS, title="examples, s2ft")
+    for path in sorted([*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*/model.py")]):
+        plan = compile_file(path, Recipe("s2ft")).text()
+        name = path.stem if path.stem != "model" else path.parent.name
+        for preset in preset_names():
+            step = measure(plan, load_machine(preset))
+            figures[f"{name} {preset}"] = step
+            found.add_row(
+                *(name, preset, f"{step['cycles']:,}", step["busiest_unit"]),
+                *(f"{step['over_busiest_unit']:.2f}", f"{step['tensor_utilisation']:.1%}"),
+            )
+    return found
+
+
 def main() -> int:
     """Measures and prints tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -98,7 +117,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     console = Console()
-    figures: dict[str, Any] = {"steps": {}, "products": {}}
+    figures: dict[str, Any] = {"steps": {}, "examples": {}, "products": {}}
     steps = Table(*STEP_COLUMNS, title="4 layers, hidden 256")
     for recipe in (Recipe("s2ft", ratio=0.05), Recipe("full")):
         plan = compile(make_model(SIZES["S"]), make_batch(SIZES["S"]), recipe=recipe)
@@ -120,6 +139,7 @@ def main() -> int:
             f"{recipe.method}: functional step {seconds[0]:.2f} s, then {seconds[1]:.2f} s"
         )
     console.print(steps)
+    console.print(examples(figures["examples"]))
     products = Table(*PRODUCT_COLUMNS, title="n x n x n products, operands in DRAM")
     for name in preset_names():
         for extent in (1024, 2048, 4096, 8192):
