@@ -47,7 +47,7 @@ module attributes {{ssft.version = 1 : i64}} {{
 """
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-EXAMPLE_COLUMNS = tuple("example,machine,cycles,busiest unit,step / busiest,tensor use".split(","))
+EXAMPLE_COLUMNS = ("example", "machine", "cycles", "busiest unit", "step / busiest", "tensor use")
 STEP_COLUMNS = (
     *("recipe", "machine", "commands", "schedule s", "timing s", "cycles"),
     *("busiest unit", "step / busiest", "SPM / bound"),
