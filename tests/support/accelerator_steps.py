@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from ssft.compiler.backends.cpu import CpuProgram
 from ssft.compiler.backends.hw import Precision, compile_program
 from ssft.compiler.backends.interpreter import InterpreterProgram
-from ssft.compiler.plan_schema import read_signature
+from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 from ssft.hwmodel.config import Machine, load_machine
@@ -29,36 +30,52 @@ def machine(preset: str = "ssft-server", scratchpad: int | None = None) -> Machi
 
 
 def accelerator(
-    text: str,
-    config: Machine,
-    precision: Precision = "bf16",
-    schedule: Schedule = "round_robin",
-    seed: int = 0,
+    text: str, config: Machine, precision: Precision = "bf16", schedule: Schedule = "round_robin"
 ) -> AcceleratorProgram:
     """A plan's step on the functional model of a machine."""
     program = compile_program(text, config, precision)
-    model = FunctionalMachine(
-        program,
-        spm_bytes=config.scratchpad.bytes,
-        dram_bytes=config.dram.bytes,
-        schedule=schedule,
-        seed=seed,
-    )
-    return AcceleratorProgram(read_signature(ir.Module.parse(text, new_context())), program, model)
+    signature = read_signature(ir.Module.parse(text, new_context()))
+    spm, dram = config.scratchpad.bytes, config.dram.bytes
+    model = FunctionalMachine(program, spm_bytes=spm, dram_bytes=dram, schedule=schedule)
+    return AcceleratorProgram(signature, program, model)
+
+
+def in_random_order(program: AcceleratorProgram, seed: int) -> AcceleratorProgram:
+    """The same commands on a machine whose queues take turns at random."""
+    model = FunctionalMachine(program.program, schedule="random", seed=seed)
+    return AcceleratorProgram(program.signature, program.program, model)
 
 
 def run(
-    program: AcceleratorProgram | InterpreterProgram, arguments: Sequence[np.ndarray]
+    program: AcceleratorProgram | InterpreterProgram | CpuProgram, arguments: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """All results of one step, also those that update arguments; `arguments` are not changed."""
+    """All results of one step, also those that update arguments; `arguments` are not changed.
+
+    Asserts that the step changes no argument that it does not update.
+    """
     arrays = [np.array(array, order="C") for array in arguments]
     outputs = [np.zeros(info.shape, storage_type(info.dtype)) for info in program.outputs]
     program.run([array.ctypes.data for array in [*arrays, *outputs]])
+    results = program.signature.results
+    updated = {result.updates_arg for result in results}
+    for number, (array, before) in enumerate(zip(arrays, arguments, strict=True)):
+        assert number in updated or array.tobytes() == np.ascontiguousarray(before).tobytes()
     others = iter(outputs)
     return [
         next(others) if result.updates_arg is None else arrays[result.updates_arg]
-        for result in program.signature.results
+        for result in results
     ]
+
+
+def advanced(
+    signature: StepSignature, arguments: Sequence[np.ndarray], results: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """The arguments of the next step."""
+    found = list(arguments)
+    for info, result in zip(signature.results, results, strict=True):
+        if info.updates_arg is not None:
+            found[info.updates_arg] = result
+    return found
 
 
 def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
@@ -67,8 +84,7 @@ def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
         return False
     if one.dtype.kind != "f":
         return bool(np.array_equal(one, other))
-    number = ~np.isnan(one)
-    same = (
-        np.ascontiguousarray(one[number]).tobytes() == np.ascontiguousarray(other[number]).tobytes()
-    )
-    return same and bool(np.array_equal(number, ~np.isnan(other)))
+    left, right = np.ravel(one), np.ravel(other)
+    number = ~np.isnan(left)
+    same = left[number].tobytes() == right[number].tobytes()
+    return same and bool(np.array_equal(number, ~np.isnan(right)))

@@ -12,7 +12,7 @@ from ssft.compiler.backends.hw.memory.slots import SlotRequest, padded
 from ssft.compiler.backends.hw.tiles import cost
 from ssft.compiler.backends.hw.tiles.boxes import Walk, aligned_sizes, boxes, cuts_at_multiples
 from ssft.compiler.backends.hw.tiles.contraction_writer import KINDS, ContractionWriter
-from ssft.compiler.backends.hw.tiles.search import GemmTiling, search_gemm
+from ssft.compiler.backends.hw.tiles.search import GemmTiling, TilingError, search_gemm
 from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.hwmodel.config import Machine
@@ -31,7 +31,7 @@ START_SHARE = 8
 TARGET_TILES = 8
 BUDGET_STEPS = 16
 LEAST_K = 128
-"""K is not cut any smaller: it would take a command for little work."""
+"""K is not cut any smaller if that fits: it would take a command for little work."""
 
 
 @dataclass(eq=False, slots=True)
@@ -85,9 +85,16 @@ class ContractionTiles:
         batch, m, n, k = (self.extent(kind) for kind in KINDS)
         a, b, c = (self._described(self.operands[name]) for name in ("a", "b", "c"))
         allowed = (self._sizes_of("batch"), self._sizes_of("m"), self._sizes_of("n"))
-        tiling = search_gemm(
-            *(batch, m, n, k), a, b, c, self._machine, budget, (*allowed, self._allowed("k"))
-        )
+        for parts in (self._parts_of_k(LEAST_K), self._parts_of_k(GROUP)):
+            try:
+                tiling = search_gemm(
+                    *(batch, m, n, k), a, b, c, self._machine, budget, (*allowed, parts)
+                )
+                break
+            except TilingError as error:
+                failed = error
+        else:
+            raise failed
         self.tiling = tiling
         sizes = (tiling.tb, tiling.tm, tiling.tn, tiling.tk)
         self._sizes = dict(zip(KINDS, sizes, strict=True))
@@ -129,18 +136,16 @@ class ContractionTiles:
         return int(cost.gemm_cycles(self._machine, batch, m, n, k))
 
     def _allowed(self, kind: DimKind) -> tuple[int, ...]:
-        extents = [d.extent for d in self.groups[kind]]
-        sizes = aligned_sizes(extents)
-        if kind == "k":
-            whole = self.extent("k")
-            if self.op.accumulate and self.operands["c"].buffer.stored_as != "f32":
-                return (whole,)  # what is added to would have to be widened first
-            sizes = [
-                s
-                for s in sizes
-                if s == whole or (s >= LEAST_K and cuts_at_multiples(extents, s, GROUP))
-            ]
-        return tuple(sizes)
+        return tuple(aligned_sizes([d.extent for d in self.groups[kind]]))
+
+    def _parts_of_k(self, least: int) -> tuple[int, ...]:
+        """Extents of k, all of it or at least `least`, that keep groups of products together."""
+        whole = self.extent("k")
+        if self.op.accumulate and self.operands["c"].buffer.stored_as != "f32":
+            return (whole,)  # what is added to would have to be widened first
+        extents = [d.extent for d in self.groups["k"]]
+        sizes = [s for s in aligned_sizes(extents) if least <= s < whole]
+        return (*(s for s in sizes if cuts_at_multiples(extents, s, GROUP)), whole)
 
     def _described(self, operand: Operand) -> SearchOperand:
         """The operand in the terms of the tile search."""
