@@ -131,7 +131,10 @@ def _is_known(op: ir.Operation) -> bool:
 
 
 def _unknown(op: ir.Operation) -> UserError:
-    return UserError(f"the accelerator cannot run '{op.name}'")
+    notes = []
+    if as_contraction(op) is not None:
+        notes.append("the tensor unit multiplies f32 and bf16 only: capture the model in f32")
+    return UserError(f"the accelerator cannot run '{op.name}'", notes=notes)
 
 
 def _fits_tensor_unit(op: ir.Operation) -> bool:
