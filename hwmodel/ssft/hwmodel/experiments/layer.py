@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ssft.hwmodel.config import Machine
 from ssft.hwmodel.errors import MachineError
 
 Mask = Literal[
@@ -33,6 +34,9 @@ whole, and the elements of weight and both moments are gathered from dense matri
 
 MASKS: tuple[Mask, ...] = get_args(Mask)
 
+LARGE_SCRATCHPAD = 16 << 20
+"""Bytes from which on a 4096 x 4096 layer is worked on in tiles of a sensible size."""
+
 MAX_LIST = 65535
 """Entries of the list of a column gather."""
 
@@ -50,6 +54,13 @@ class LinearLayer:
             value = getattr(self, name)
             if value < 16 or value % 16:
                 raise MachineError(f"{name} is {value}, expected a multiple of 16")
+
+    @classmethod
+    def suited_to(cls, machine: Machine) -> LinearLayer:
+        """The usual layer, or a smaller one where the scratchpad would cut that into crumbs."""
+        if machine.scratchpad.bytes >= LARGE_SCRATCHPAD:
+            return cls()
+        return cls(tokens=2048, outputs=1024, inputs=1024)
 
     @property
     def macs(self) -> int:

@@ -172,8 +172,12 @@ def _experiment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     _settings(made)
     layer = made.add_argument_group("the layer")
-    for name, size in (("tokens", 16384), ("outputs", 4096), ("inputs", 4096)):
-        layer.add_argument(f"--{name}", type=int, default=size, help=f"(default: {size})")
+    for name, large, small in (
+        *(("tokens", 16384, 2048), ("outputs", 4096, 1024)),
+        ("inputs", 4096, 1024),
+    ):
+        default = f"(default: {large}; {small} if the machine has little scratchpad)"
+        layer.add_argument(f"--{name}", type=int, help=default)
     made.add_argument("--density", type=float, default=0.05, help="where to judge (default: 0.05)")
     made.add_argument("--densities", metavar="D,D,…", help="rows of the table")
     model = made.add_argument_group("a compiled model instead of the layer (density only)")

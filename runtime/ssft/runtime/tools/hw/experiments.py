@@ -65,7 +65,12 @@ def _study(parsed: argparse.Namespace, machine: Machine, stage: Stage) -> Study:
             )  # fmt: skip
         subject = f"{parsed.model}, {parsed.recipe}, machine {machine.name}"
         return experiments.density_study(_compiled(parsed, machine, stage), subject, **given)
-    layer = experiments.LinearLayer(parsed.tokens, parsed.outputs, parsed.inputs)
+    usual = experiments.LinearLayer.suited_to(machine)
+    layer = experiments.LinearLayer(
+        parsed.tokens or usual.tokens,
+        parsed.outputs or usual.outputs,
+        parsed.inputs or usual.inputs,
+    )
     if parsed.experiment == "density":
         return experiments.layer_density_study(layer, machine, **given)
     study = experiments.masks_study if parsed.experiment == "masks" else experiments.layout_study
