@@ -215,7 +215,7 @@ def gathered(view: View, dim: int, index: View) -> View | None:
 def refine(factorizations: Sequence[Sequence[int]]) -> tuple[int, ...] | None:
     """The coarsest list of extents that refines all factorizations of one number.
 
-    None where there is none: (4, 16) and (16, 4) cut 64 in ways that do not nest.
+    None where there is none: (4, 6) and (6, 4) cut 24 in ways that do not nest.
     """
     cuts = {1}
     for extents in factorizations:

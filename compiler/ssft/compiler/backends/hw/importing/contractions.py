@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ssft.compiler.analysis.contractions import Contraction
-from ssft.compiler.backends.hw.graph import ContractionDim, ContractionOp
+from ssft.compiler.backends.hw.graph import ContractionDim, ContractionOp, LoopNest
 from ssft.compiler.backends.hw.importing.loops import LoopSpace, loop_space, try_loop_space
 from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import View
 from ssft.dialects._mlir import ir
-from ssft.hwmodel.isa import DimKind
+from ssft.hwmodel.isa import DimKind, MicroOp
 
 
 def import_contraction(
@@ -40,6 +40,28 @@ def import_contraction(
             masked_macs=masked_macs,
         )
     )
+
+
+def import_as_nest(state: ImportState, op: ir.Operation, contraction: Contraction) -> None:
+    """A contraction without a body, of numbers that only the vector unit multiplies."""
+    lhs, rhs = (_operand(state, state.values[op.operands[i]]) for i in range(2))
+    result = state.new_value(op.results[0])
+    maps = [contraction.lhs, contraction.rhs, contraction.out]
+    space = loop_space(state, [lhs, rhs, result], maps, contraction.sizes)
+    *inputs, output = space.operands
+    summed = [loop in contraction.k for loop, parts in enumerate(space.parts) for _ in parts]
+    dtype = result.buffer.dtype
+    code = [MicroOp("mulf", (0, 1), dtype)]
+    if any(summed):
+        output.initial = 0.0
+        code.append(MicroOp("addf", (2, 3), dtype))
+    else:  # a sum of one product, to which zeros are added
+        code += [MicroOp("constant", (), dtype, 0.0), MicroOp("addf", (3, 4), dtype)]
+    register = 2 + len(code)
+    state.ops.append(
+        LoopNest(state.origin, space.extents, tuple(summed), inputs, [output], code, [register])
+    )
+    state.values[op.results[0]] = result
 
 
 def _operand(state: ImportState, view: View) -> View:

@@ -15,7 +15,7 @@ from ssft.compiler.backends.hw.importing import loops as import_loops
 from ssft.compiler.backends.hw.importing import slices as import_slices
 from ssft.compiler.backends.hw.importing import tensors as import_tensors
 from ssft.compiler.backends.hw.importing.bodies import captured_values, element_type
-from ssft.compiler.backends.hw.importing.contractions import import_contraction
+from ssft.compiler.backends.hw.importing.contractions import import_as_nest, import_contraction
 from ssft.compiler.backends.hw.importing.in_place import in_place_values
 from ssft.compiler.backends.hw.importing.layouts import argument_orders
 from ssft.compiler.backends.hw.importing.origins import Origins
@@ -113,6 +113,9 @@ def _import(state: ImportState, op: ir.Operation, origins: Origins) -> None:
     elif op.name == "linalg.generic":
         if not import_slices.import_row_lookup(state, op):
             import_loops.import_generic(state, op)
+    elif op.name == "ssft.weight_grad":
+        assert contraction is not None
+        import_as_nest(state, op, contraction)
     elif op.name == "arith.constant":
         _import_constant(state, op)
     elif op.name in _IMPORTERS:
@@ -131,10 +134,7 @@ def _is_known(op: ir.Operation) -> bool:
 
 
 def _unknown(op: ir.Operation) -> UserError:
-    notes = []
-    if as_contraction(op) is not None:
-        notes.append("the tensor unit multiplies f32 and bf16 only: capture the model in f32")
-    return UserError(f"the accelerator cannot run '{op.name}'", notes=notes)
+    return UserError(f"the accelerator cannot run '{op.name}'")
 
 
 def _fits_tensor_unit(op: ir.Operation) -> bool:

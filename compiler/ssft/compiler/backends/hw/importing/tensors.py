@@ -175,12 +175,14 @@ def import_pad(state: ImportState, op: ir.Operation) -> None:
     number = operations[-1].operands[0].owner
     if isinstance(number, ir.Block) or number.operation.name != "arith.constant":
         raise UserError("'tensor.pad' with a computed value is not supported")
+    low, high = _static(op, "static_low"), _static(op, "static_high")
+    if min([*low, *high], default=0) < 0:
+        raise UserError("'tensor.pad' by negative numbers is not supported")
     result = state.new_value(op.results[0])
     dtype = element_type(op.results[0].type)
     fill = state.splat(constant_number(number.operation), dtype, _shape(op.results[0]))
     state.copy(fill, result)
     source = state.values[op.operands[0]]
-    low = _static(op, "static_low")
     region = sliced(result, low, list(source.shape), [1] * len(low))
     assert region is not None
     state.copy(source, region)
