@@ -60,6 +60,7 @@ CASES = [
     *[("llama-gqa", recipe, "small") for recipe in RECIPES],
     *[("llama-mha", recipe, "small") for recipe in HARD],
     *[("minilm", "s2ft", name) for name in ("server", "edge", "smallish")],
+    *[("minilm", "full", "server"), ("minilm", "rows", "edge"), ("minilm", "union", "smallish")],
     *[("tiny-llama", recipe, name) for recipe in ("full", "union") for name in ("server", "edge")],
     *[("llama-gqa", "s2ft", name) for name in ("server", "edge")],
 ]
