@@ -138,7 +138,9 @@ def collapsed(view: View, groups: Sequence[Sequence[int]]) -> View:
 
 def split_dimension(dim: Dimension, extents: Sequence[int]) -> list[Dimension] | None:
     """Splits a dimension into dimensions of `extents`; None if factors straddle the cut."""
-    if len(extents) > 1 and any(f.index is not None and f.extent == 1 for f in dim):
+    if len(extents) == 1:
+        return [dim]
+    if any(f.index is not None and f.extent == 1 for f in dim):
         return None
     refined = refine([tuple(f.extent for f in dim), tuple(extents)])
     if refined is None:
