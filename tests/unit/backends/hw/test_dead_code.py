@@ -82,6 +82,23 @@ def test_a_sum_that_feeds_another_result_stays():
     assert memory[count][0] == 1 + 3 + 6 + 10 + 15 + 21
 
 
+def test_what_feeds_what_feeds_a_result_stays():
+    """A counter that is added to a sum that is added to the result."""
+    counter, total, result = (buffer(n, 1) for n in ("counter", "total", "result"))
+    code = [
+        op("constant", immediate=1.0),
+        op("addf", 0, 3),
+        op("addf", 1, 0),
+        op("addf", 2, 1),
+    ]
+    outputs = [operand(b, 0, initial=0.0) for b in (counter, total, result)]
+    loops = nest([6], [], outputs, code, [4, 5, 6], summed=[0])
+    (found,) = cleaned([loops], [result]).ops
+    memory = Memory()
+    memory.run([found])
+    assert memory[result][0] == sum([0, 0, 1, 3, 6, 10])
+
+
 def test_inputs_of_dead_code_free_their_makers():
     a, b = buffer("a", 6), buffer("b", 6)
     loops = nest([6], [operand(a, 1), operand(X, 1)], [operand(b, 1)],

@@ -138,7 +138,8 @@ def product(m: int, k: int, n: int) -> str:
 
 def test_tiles_that_do_not_fit():
     error = refused(product(64, 64, 64), 1024)
-    assert "does not fit into the scratchpad of 'ssft-server' (1024 bytes)" in error.message
+    for part in ("scratchpad", "'ssft-server'", "1024"):
+        assert part in error.message
     assert any("larger scratchpad" in note for note in error.notes)
     random = np.random.default_rng(0)
     factors = [random.standard_normal((64, 64)).astype(np.float32) for _ in range(2)]

@@ -7,7 +7,13 @@ import copy
 import numpy as np
 from hw_graphs import Memory, buffer, nest, op, operand
 
-from ssft.compiler.backends.hw.kernels.row_space import common_rows, leading_rows, split_leading
+from ssft.compiler.backends.hw.kernels.row_space import (
+    common_rows,
+    keeps_groups,
+    leading_rows,
+    merge_sums,
+    split_leading,
+)
 
 
 def elementwise(extents, source, target, strides=None):
@@ -74,3 +80,45 @@ def test_splitting_changes_nothing():
         memory.run([one])
         results.append(memory[one.outputs[0].buffer])
     np.testing.assert_array_equal(*results)
+
+
+def test_sums_over_neighbouring_loops_become_one():
+    out = buffer("out", 2)
+    before = nest([4, 3, 2], [operand(X, 6, 2, 1)], [operand(out, 0, 0, 1, initial=0.0)],
+                  [op("index", immediate=2), op("mulf", 0, 2), op("addf", 1, 3)], [4],
+                  summed=[0, 1])  # fmt: skip
+    after = copy.copy(before)
+    after.inputs = [copy.copy(o) for o in before.inputs]
+    after.outputs = [copy.copy(o) for o in before.outputs]
+    merge_sums(after)
+    assert after.extents == (12, 2)
+    results = []
+    for one in (before, after):
+        memory = Memory()
+        memory[X][:] = np.arange(24)
+        memory.run([one])
+        results.append(memory[out].copy())
+    np.testing.assert_array_equal(*results)
+
+
+def test_sums_whose_operands_lie_otherwise_stay():
+    out = buffer("out", 1)
+    for strides, summed in (((1, 6, 0), [0, 1, 2]), ((6, 2, 1), [0, 2])):
+        loops = nest([4, 6, 1], [operand(X, *strides)], [operand(out, 0, 0, 0, initial=0.0)],
+                     [op("addf", 0, 1)], [2], summed=summed)  # fmt: skip
+        merge_sums(loops)
+        assert loops.extents[0] == 4
+    counted = nest([4, 6], [operand(X, 6, 1)], [operand(out, 0, 0, initial=0.0)],
+                   [op("index", immediate=1), op("addf", 2, 1)], [3], summed=[0, 1])  # fmt: skip
+    merge_sums(counted)
+    assert counted.extents == (4, 6)
+
+
+def test_rows_keep_groups_of_terms():
+    out = buffer("out", 1)
+    sums = nest([24, 2], [operand(X, 1, 0)], [operand(out, 0, 0, initial=0.0)], [op("addf", 0, 1)],
+                [2], summed=[0, 1])  # fmt: skip
+    assert keeps_groups(sums, (24,))
+    assert keeps_groups(sums, (3, 8))
+    assert not keeps_groups(sums, (4, 6))
+    assert keeps_groups(elementwise((4, 6), X, Y), (4, 6))

@@ -130,7 +130,9 @@ def test_a_dimension_of_factors_that_do_not_nest_is_not_cut():
     view = collapsed(permuted(value((4, 6)), [1, 0]), [[0, 1]])
     assert len(view.dims[0]) == 2
     assert sliced(view, [3], [5], [1]) is None
-    assert sliced(view, [4], [8], [1]) is not None
+    part = sliced(view, [8], [4], [1])
+    assert part is not None
+    np.testing.assert_array_equal(addresses(part), numbers((4, 6)).T.ravel()[8:12])
     assert split_dimension(view.dims[0], [4, 6]) is None
 
 
@@ -147,6 +149,14 @@ def test_a_dimension_of_factors_that_do_not_nest_is_not_cut():
 )
 def test_refine(cuts, expected):
     assert refine(cuts) == expected
+
+
+def test_neighbours_become_one_factor():
+    assert collapsed(value((4, 6, 1, 2)), [[0, 1], [2, 3]]).dims == (
+        (Factor(24, 2),),
+        (Factor(2, 1),),
+    )
+    assert len(collapsed(permuted(value((4, 6)), [1, 0]), [[0, 1]]).dims[0]) == 2
 
 
 def test_a_single_looked_up_position_has_a_loop():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ssft.compiler.analysis.contractions import Contraction
 from ssft.compiler.backends.hw.graph import ContractionDim, ContractionOp, LoopNest
 from ssft.compiler.backends.hw.importing.loops import LoopSpace, loop_space, try_loop_space
@@ -135,4 +138,25 @@ def _dimensions(
     found = [
         (d, view) for operand in (a, b) for d, view in enumerate(operand.index) if view is not None
     ]
-    return dims, found[0] if found else None
+    return (dims, found[0]) if found else (_merged(dims), None)
+
+
+def _merged(dims: Sequence[ContractionDim]) -> tuple[ContractionDim, ...]:
+    """Neighbouring loops to sum over as one where operands lie accordingly.
+
+    Of one loop, any multiple of a group of products is a tile; of the inner one of two, only if it
+    is such a multiple itself.
+    """
+    out: list[ContractionDim] = []
+    for dim in dims:
+        last = out[-1] if out else None
+        if (
+            last is not None
+            and last.kind == dim.kind == "k"
+            and (last.a, last.b, last.c)
+            == (dim.extent * dim.a, dim.extent * dim.b, dim.extent * dim.c)
+        ):
+            out[-1] = replace(dim, extent=last.extent * dim.extent)
+        else:
+            out.append(dim)
+    return tuple(out)

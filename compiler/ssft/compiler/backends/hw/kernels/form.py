@@ -20,7 +20,9 @@ from ssft.compiler.backends.hw.graph import Graph, GraphOp, LoopNest, Operand
 from ssft.compiler.backends.hw.kernels.row_space import (
     common_rows,
     fits_rows,
+    keeps_groups,
     leading_rows,
+    merge_sums,
     split_leading,
 )
 from ssft.compiler.backends.hw.uses import buffers_read, buffers_written
@@ -92,6 +94,8 @@ class _Former:
     def add(self, op: GraphOp, position: int) -> None:
         """Puts `op` into an open kernel, or into a new one."""
         home: Kernel | None = None
+        if isinstance(op, LoopNest):
+            merge_sums(op)
         if isinstance(op, LoopNest) and op.optimizer is None:
             home = self._join(op)
         if home is None:
@@ -143,7 +147,7 @@ class _Former:
             if kernel in writers:
                 if len(writers) > 1 or id(buffer) in kernel.summed:
                     return False
-                if buffer.kind == "argument" or not self._complete(kernel, nest, buffer):
+                if buffer.kind == "argument":
                     return False
                 shared.append(buffer)
         overwritten = [b for b in buffers_written(nest) if kernel in self._readers.get(id(b), [])]
@@ -161,6 +165,8 @@ class _Former:
         rows = common_rows(kernel.nests, kernel.rows, nest, shared)
         if rows is None or self._row_bytes(members, rows) > self._row_budget:
             return False
+        if not all(keeps_groups(member, rows) for member in members):
+            return False
         for member in kernel.nests:
             split_leading(member, rows)
         split_leading(nest, rows)
@@ -168,11 +174,6 @@ class _Former:
         kernel.nests.append(nest)
         kernel.summed |= _sums(nest, rows)
         return True
-
-    def _complete(self, kernel: VectorKernel, nest: LoopNest, buffer: Buffer) -> bool:
-        """Whether the kernel writes all that `nest` reads of a buffer."""
-        reads = any(buffer is other for other in buffers_read(nest))
-        return not reads or covers(kernel.nests, buffer)
 
     def _row_bytes(self, nests: list[LoopNest], rows: tuple[int, ...]) -> int:
         sizes: dict[int, int] = {}

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ssft.compiler.backends.hw.graph import LoopNest, Operand
 from ssft.compiler.backends.hw.views import Buffer
+from ssft.hwmodel.isa.contraction import GROUP
 
 
 def leading_rows(nest: LoopNest) -> tuple[int, ...]:
@@ -170,3 +171,59 @@ def split_leading(nest: LoopNest, rows: tuple[int, ...]) -> None:
         else op
         for op in nest.code
     ]
+
+
+def merge_sums(nest: LoopNest) -> None:
+    """Puts neighbouring loops that a nest sums over into one, where operands lie accordingly.
+
+    Tiles may be cut out of one loop at any multiple of a group of terms; out of two, only where the
+    inner one is such a multiple itself.
+    """
+    loop = 0
+    while loop + 1 < len(nest.extents):
+        if _mergeable(nest, loop):
+            _merge_loops(nest, loop)
+        else:
+            loop += 1
+
+
+def _mergeable(nest: LoopNest, loop: int) -> bool:
+    inner = nest.extents[loop + 1]
+    return (
+        nest.reduction[loop]
+        and nest.reduction[loop + 1]
+        and not nest.lookups
+        and not {loop, loop + 1} & nest.indexes
+        and not any(operand.indexed for operand in [*nest.inputs, *nest.outputs])
+        and all(
+            operand.strides[loop] == inner * operand.strides[loop + 1]
+            for operand in [*nest.inputs, *nest.outputs]
+        )
+    )
+
+
+def _merge_loops(nest: LoopNest, loop: int) -> None:
+    def without(entries: tuple) -> tuple:
+        return (*entries[:loop], *entries[loop + 1 :])
+
+    extent = nest.extents[loop] * nest.extents[loop + 1]
+    nest.extents = (*nest.extents[:loop], extent, *nest.extents[loop + 2 :])
+    nest.reduction = without(nest.reduction)
+    for operand in [*nest.inputs, *nest.outputs]:
+        operand.strides = without(operand.strides)
+        operand.index = without(operand.index)
+    nest.code = [
+        replace(op, immediate=int(op.immediate or 0) - 1)  # type: ignore[arg-type]
+        if op.name == "index" and int(op.immediate or 0) > loop  # type: ignore[arg-type]
+        else op
+        for op in nest.code
+    ]
+
+
+def keeps_groups(nest: LoopNest, rows: Sequence[int]) -> bool:
+    """Whether tiles can be cut out of the outermost of `rows` without cutting groups of a sum."""
+    if not rows or not any(nest.reduction[:1]):
+        return True
+    loops = zip(nest.extents, nest.reduction, strict=True)
+    inner = math.prod(extent for extent, summed in loops if summed) // rows[0]
+    return len(rows) == 1 or inner % GROUP == 0
