@@ -38,23 +38,27 @@ from ssft.compiler.backends.hw.tiles.contraction import ContractionTiles
 from ssft.compiler.backends.hw.tiles.rows import LookupTiles, ScatterAddTiles
 from ssft.compiler.backends.hw.tiles.search import TilingError
 from ssft.compiler.backends.hw.tiles.vector import VectorTiles
-from ssft.compiler.diagnostics import UserError
+from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
-from ssft.hwmodel.config import Machine
+from ssft.hwmodel.config import Machine, load_machine, preset_names
 from ssft.hwmodel.isa import Program, SpmSlot
 
 ROW_SHARE = 8
 """One row of a vector kernel's operands may take this fraction of the scratchpad."""
 
+ALONE = 1.0
+"""The share of slots with which no kernel starts loading while the one before it still runs."""
+
 SHARES = (
     *((0.92, 0.5), (0.92, 0.4), (0.7, 0.5), (0.7, 0.4), (0.5, 0.4), (0.35, 0.4)),
-    *((0.2, 0.5), (0.2, 0.4), (0.1, 0.4), (0.0, 0.4), (0.0, 0.3)),
+    *((0.2, 0.5), (0.2, 0.4), (0.1, 0.4), (0.0, 0.4), (0.0, 0.3), (0.0, ALONE)),
 )
 """Fractions of the scratchpad to keep whole buffers in, and of what is left for a kernel's slots.
 
-The first with which all tiles fit and get addresses is taken.
+The first with which all tiles fit and get addresses is taken. With the last, slots of different
+kernels never live together, so that only what a single kernel needs can be too much.
 """
 
 GAIN_ALONE = 0.9
@@ -74,10 +78,20 @@ def compile_program(
     Raises:
         UserError: the plan has operations that the machine cannot run, or does not fit.
     """
-    module = ir.Module.parse(plan, new_context()) if isinstance(plan, str) else plan
+    module = _parse(plan) if isinstance(plan, str) else plan
     signature = read_signature(module)
     graph = import_graph(module, signature)
     return lower(graph, signature, machine, precision)
+
+
+def _parse(text: str) -> ir.Module:
+    try:
+        return ir.Module.parse(text, new_context())
+    except ir.MLIRError as error:
+        raise UserError(
+            f"the plan cannot be parsed: {error.message}",
+            notes=["a plan is the text that 'ssftc model.py -o plan.mlir' writes, not its path"],
+        ) from None
 
 
 def lower(
@@ -93,11 +107,18 @@ def lower(
     results = {id(buffer) for _, buffer in graph.results}
     fuse_nests(kernels, results)
     layout = _Layout.find(kernels, results, machine, precision)
-    program = Program(machine.name, precision)
+    program = Program(_name(machine), precision)
     emitter = Emitter(machine, program)
     place_in_dram(graph, layout.residency, signature, emitter, layout.loaded)
     layout.emit(emitter)
     return _schedule(emitter)
+
+
+def _name(machine: Machine) -> str:
+    """What the program calls its machine: a preset's name is kept for that very preset."""
+    if machine.name in preset_names() and load_machine(machine.name) != machine:
+        return f"{machine.name}, changed"
+    return machine.name
 
 
 def _stores_as_nests(graph: Graph) -> None:
@@ -130,22 +151,24 @@ class _Layout:
         cls, kernels: Sequence[Kernel], results: set[int], machine: Machine, precision: Precision
     ) -> _Layout:
         """The layout with the most buffers resident of those that fit."""
-        error: Exception | None = None
+        error: TilingError | AllocationError | None = None
+        at = 0
         for share, slot_share in SHARES:
             residency = choose_residency(kernels, results, machine, share)
             try:
-                chosen = [
-                    _tiles(kernel, position, residency, machine, precision, slot_share)
-                    for position, kernel in enumerate(kernels)
-                ]
+                chosen = []
+                for at, kernel in enumerate(kernels):
+                    chosen.append(_tiles(kernel, at, residency, machine, precision, slot_share))
                 tiles = [tile for tile, _ in chosen]
                 starts = _slot_starts([alone for _, alone in chosen])
                 allocation = _allocate(residency, tiles, starts, machine)
             except (TilingError, AllocationError) as found:
                 error = found
+                at = found.time if isinstance(found, AllocationError) else at
                 continue
             return cls(kernels, tiles, residency, starts, allocation)
-        raise _does_not_fit(machine, error)
+        assert error is not None
+        raise _does_not_fit(machine, error, _origin(kernels[at]))
 
     @property
     def loaded(self) -> list[Lifetime]:
@@ -216,6 +239,9 @@ def _tiles(
     left = machine.scratchpad.bytes - int(residency.occupied[position])
     before = machine.scratchpad.bytes - int(residency.occupied[max(position - 1, 0)])
     shared = int(min(left, before) * slot_share)
+    if slot_share == ALONE:
+        tiles.choose(left)
+        return tiles, True
     if not isinstance(tiles, ContractionTiles):
         try:
             tiles.choose(shared)
@@ -284,9 +310,17 @@ def _schedule(emitter: Emitter) -> Program:
     return emitter.program
 
 
-def _does_not_fit(machine: Machine, error: Exception | None) -> UserError:
+def _does_not_fit(
+    machine: Machine, error: TilingError | AllocationError, origin: Origin
+) -> UserError:
     return UserError(
-        f"the step does not fit into the scratchpad of '{machine.name}' "
-        f"({machine.scratchpad.bytes} bytes): {error}",
+        f"'{origin.name}' needs {error.needed} bytes, more than the scratchpad of '{machine.name}' "
+        f"can give it of its {machine.scratchpad.bytes}",
+        SourceLocation(*_place(origin.location)) if origin.location else None,
         notes=["choose a machine with a larger scratchpad, or a smaller batch or sequence"],
     )
+
+
+def _place(location: str) -> tuple[str, int]:
+    file, _, line = location.rpartition(":")
+    return file, int(line)

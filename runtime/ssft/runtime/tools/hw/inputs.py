@@ -23,6 +23,8 @@ Report = dict[str, Any]
 Stage = Callable[[str], None]
 
 DEFAULT_MACHINE = "ssft-server"
+CHANGED = ", changed"
+"""How the compiler marks a preset that was not taken as it is."""
 _PROGRAM, _ASSEMBLY = b"SSFT-HW\n", b"ssft-hw assembly"
 
 
@@ -95,7 +97,8 @@ def load_program(
 
     stage(f"reading {path}")
     program = read_program(path)
-    config = machine_of(parsed, wanted or _preset_of(path, program))
+    known = program.machine.removesuffix(CHANGED) if parsed.set else program.machine
+    config = machine_of(parsed, wanted or _preset_of(path, known))
     check(program, config)
     return Loaded(path, program, config)
 
@@ -116,14 +119,15 @@ def read_program(path: str) -> Program:
     return assembly.from_text(read_text(path), path)
 
 
-def _preset_of(path: str, program: Program) -> str:
+def _preset_of(path: str, name: str) -> str:
+    """The preset that a program's machine is; `name` is what the program calls it."""
     from ssft.hwmodel.config import preset_names
 
-    if program.machine in preset_names():
-        return program.machine
+    if name in preset_names():
+        return name
     raise UserError(
-        f"'{path}' was scheduled for '{program.machine}', which is no preset",
-        notes=["add --machine FILE.toml"],
+        f"'{path}' was scheduled for '{name}', which is no preset",
+        notes=["say which machine that is: --machine FILE.toml, or the --set that changed it"],
     )
 
 

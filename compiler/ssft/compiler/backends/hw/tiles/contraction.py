@@ -30,6 +30,8 @@ OWN_KINDS: dict[str, tuple[DimKind, ...]] = {
 START_SHARE = 8
 TARGET_TILES = 8
 BUDGET_STEPS = 16
+SEARCHES = 8
+"""Searches with less and less room, until what was found takes no more than there is."""
 LEAST_K = 128
 """K is not cut any smaller if that fits: it would take a command for little work."""
 
@@ -82,10 +84,28 @@ class ContractionTiles:
         # Coarse steps, so that layers with about the same room share one search.
         step = max(self._machine.scratchpad.bytes // BUDGET_STEPS, 1)
         budget = budget // step * step or budget
+        # The search takes a gathered operand for as small as what is picked of it.
+        wanted, taken = budget, 0
+        for _ in range(SEARCHES):
+            self._search(wanted, budget)
+            taken = sum(slot.total for slot in self.slots())
+            if taken <= budget:
+                break
+            wanted = wanted * 3 // 4
+        else:
+            raise TilingError(taken, budget)
+        self._cut_for_overlap()
+
+    def _search(self, budget: int, room: int) -> None:
+        """Takes the best tiling for `budget`; gathered operands have all of the `room`."""
         batch, m, n, k = (self.extent(kind) for kind in KINDS)
         a, b, c = (self._described(self.operands[name]) for name in ("a", "b", "c"))
         allowed = (self._sizes_of("batch"), self._sizes_of("m"), self._sizes_of("n"))
-        for parts in (self._parts_of_k(LEAST_K), self._parts_of_k(GROUP)):
+        failed = TilingError(budget + 1, budget)
+        for least in (LEAST_K, GROUP):
+            parts = self._parts_that_gather(self._parts_of_k(least), room)
+            if not parts:
+                continue
             try:
                 tiling = search_gemm(
                     *(batch, m, n, k), a, b, c, self._machine, budget, (*allowed, parts)
@@ -98,7 +118,6 @@ class ContractionTiles:
         self.tiling = tiling
         sizes = (tiling.tb, tiling.tm, tiling.tn, tiling.tk)
         self._sizes = dict(zip(KINDS, sizes, strict=True))
-        self._cut_for_overlap()
 
     def _sizes_of(self, kind: DimKind) -> tuple[int, ...] | None:
         """Sizes for the search; None, its own choice, for a single loop: any part is a box."""
@@ -146,6 +165,21 @@ class ContractionTiles:
         extents = [d.extent for d in self.groups["k"]]
         sizes = [s for s in aligned_sizes(extents) if least <= s < whole]
         return (*(s for s in sizes if cuts_at_multiples(extents, s, GROUP)), whole)
+
+    def _parts_that_gather(self, parts: tuple[int, ...], budget: int) -> tuple[int, ...]:
+        """Those of which a gathered operand's rows, all that can be picked, take half the room."""
+        if self.op.index is None:
+            return parts
+        gathered = next(o for o in self.operands.values() if o.walk.strides[self._gathered_loop])
+        if gathered.resident:
+            return parts
+        row = 2 * self.op.source * ELEMENT_BYTES[gathered.buffer.stored_as]
+        return tuple(part for part in parts if part * row <= budget // 2)
+
+    @property
+    def _gathered_loop(self) -> int:
+        assert self.index is not None
+        return self.index[0]
 
     def _described(self, operand: Operand) -> SearchOperand:
         """The operand in the terms of the tile search."""
@@ -230,14 +264,15 @@ class ContractionTiles:
             requests.append(SlotRequest(operand.buffer.name, padded(size), buffers))
         if self.wide_sums:
             part = self.tile(self.operands["c"], first)
-            count = self._buffers()[2]
+            count = self.tiling.buffers[2]
             requests.append(SlotRequest("sums", padded(part.elements * 4), count))
         return requests
 
     def _buffers(self) -> tuple[int, int, int]:
-        """Pieces of the slots of a, b and c."""
+        """Pieces of the slots of a, b and c; with wide sums, of what these are converted to."""
         assert self.tiling is not None
-        return self.tiling.buffers
+        a, b, c = self.tiling.buffers
+        return (a, b, min(c, 2)) if self.wide_sums else (a, b, c)
 
     def emit(self, emitter: Emitter, addresses: Sequence[int]) -> None:
         """Writes the commands of all tiles."""
