@@ -377,3 +377,27 @@ def test_help_loads_nothing_heavy():
     assert err == ""
     assert "--html" in out
     assert out.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["schedule", "PLAN", "-o", "PLAN"],
+        ["schedule", "PLAN", "-o", "WEIGHTS"],
+        ["simulate", "PLAN", "--json", "PLAN"],
+        ["simulate", "PLAN", "--json", "same.x", "--html", "same.x"],
+        ["simulate", "PLAN", "--machine", "mine.toml", "--csv", "mine.toml"],
+    ],
+)
+def test_nothing_that_is_read_is_overwritten(options: list[str], tmp_path: Path, capsys):
+    plan, weights = tmp_path / "p.mlir", tmp_path / "p.safetensors"
+    plan.write_text("a plan")
+    weights.write_text("its weights")
+    (tmp_path / "mine.toml").write_text("a machine")
+    names = {"PLAN": str(plan), "WEIGHTS": str(weights)}
+    found = [names.get(o, str(tmp_path / o) if o.endswith((".toml", ".x")) else o) for o in options]
+    assert main(found) == 2
+    assert "error:" in capsys.readouterr().err
+    assert (plan.read_text(), weights.read_text()) == ("a plan", "its weights")
+    assert (tmp_path / "mine.toml").read_text() == "a machine"
+    assert not (tmp_path / "same.x").exists()

@@ -11,6 +11,7 @@ from importlib import import_module
 
 from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.runtime.tools.hw.arguments import parser
+from ssft.runtime.tools.hw.files import check_files
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed.progress = verbose or (sys.stderr.isatty() and not quiet)
     module, _, function = parsed.handler.partition(":")
     try:
+        check_files(parsed)
         # Commands import what they need: asking for help must not load a compiler.
         status: int = getattr(import_module(f"ssft.runtime.tools.hw.{module}"), function)(parsed)
         sys.stdout.flush()
@@ -32,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        print(f"ssft-hw: error: cannot write: {error.strerror}", file=sys.stderr)
+        return 1
     except Exception as error:
         if (known := _diagnosed(error)) is not None:
             from ssft.compiler.tools.console import print_error
