@@ -163,23 +163,22 @@ def test_a_table_that_a_product_replaces():
 
 
 def test_operands_that_meet_in_one_tile():
-    """Every tile adds a row of its own and the row 40, which is its own in just one of them."""
-    wide, row = tensor(2048, 64), tensor(1, 64)
+    """Every tile adds a row of its own and the row 5, which is its own in just one of them."""
+    wide, row, turned = tensor(16, 8192), tensor(1, 8192), tensor(8192, 16)
     body = f"""
-  %s = tensor.extract_slice %a0[40, 0] [1, 64] [1, 1] : {wide} to {row}
-  %e = tensor.empty() : {wide}
+  %s = tensor.extract_slice %a0[5, 0] [1, 8192] [1, 1] : {wide} to {row}
   {generic("%r0", wide, [("%a0", wide, "d0, d1"), ("%s", row, "0, d1")], "d0, d1", ADD)}
-  {product("%r1", "%a0", "%a1", 2048, 64, 16)}
-  {generic("%r2", wide, [("%a0", wide, "d0, d1"), ("%r0", wide, "d0, d1")], "d0, d1", ADD)}"""
-    text = plan([wide, tensor(64, 16)], [wide, tensor(2048, 16), wide], body)
-    program = check(text, numbers(2048, 64), numbers(64, 16), preset="ssft-edge")
+  {generic("%r1", turned, [("%a0", wide, "d1, d0")], "d0, d1", TANH)}"""
+    text = plan([wide], [wide, turned], body)
+    program = check(text, numbers(16, 8192), size=600 << 10)
+    assert ("a0", 4 * 16 * 8192) in {(slot.name, slot.bytes) for slot in program.program.spm}
     commands = [c for c in program.program.queues[Queue.VECTOR] if isinstance(c, Vector)]
-    assert len(commands) > 4
+    assert len(commands) >= 16
 
 
-@pytest.mark.parametrize("size", [3584, 4096, 8192, None])
+@pytest.mark.parametrize("size", [2304, 4096, None])
 def test_a_value_whose_parts_come_from_two_kernels(size):
-    """In 3584 bytes no kernel has room for rows of everything: each writes its columns only."""
+    """In 2304 bytes no kernel has room for rows of everything: each writes its columns only."""
     half, both = tensor(8, 24), tensor(8, 48)
     body = f"""
   {generic("%p", half, [("%a0", half, "d0, d1")], "d0, d1", TANH)}
@@ -188,6 +187,41 @@ def test_a_value_whose_parts_come_from_two_kernels(size):
   {product("%r0", "%c", "%a2", 8, 48, 16)}"""
     text = plan([half, half, tensor(48, 16)], [tensor(8, 16)], body)
     check(text, numbers(8, 24), numbers(8, 24) + 1, numbers(48, 16), size=size)
+
+
+@pytest.mark.parametrize("size", [8192, 40960, None])
+def test_products_are_added_to_what_there_is(size):
+    """Cut along k and not, in the scratchpad and in DRAM."""
+    a, b, c = tensor(48, 400), tensor(400, 40), tensor(48, 40)
+    body = f"""
+  %p = linalg.matmul ins(%a0, %a1 : {a}, {b}) outs(%a2 : {c}) -> {c}
+  %r0 = linalg.matmul ins(%a0, %a1 : {a}, {b}) outs(%p : {c}) -> {c}"""
+    arguments = numbers(48, 400), numbers(400, 40), numbers(48, 40)
+    check(plan([a, b, c], [c], body), *arguments, size=size)
+
+
+def test_loops_to_sum_over_that_lie_differently_in_each_factor():
+    """Three times 200 tokens, in one factor interleaved: a tile has whole sentences."""
+    a, b, c = tensor(200, 3, 40), tensor(3, 200, 48), tensor(40, 48)
+    maps = ["d2, d1, d0", "d1, d2, d3", "d0, d3"]
+    text = ", ".join(f"affine_map<(d0, d1, d2, d3) -> ({m})>" for m in maps)
+    body = f"""
+  %z = arith.constant 0.0 : f32
+  %e = tensor.empty() : {c}
+  %f = linalg.fill ins(%z : f32) outs(%e : {c}) -> {c}
+  %r0 = linalg.generic {{indexing_maps = [{text}],
+      iterator_types = ["parallel", "reduction", "reduction", "parallel"]}}
+      ins(%a0, %a1 : {a}, {b}) outs(%f : {c}) {{
+  ^bb0(%x: f32, %y: f32, %o: f32):
+    %p = arith.mulf %x, %y : f32
+    %q = arith.addf %o, %p : f32
+    linalg.yield %q : f32
+  }} -> {c}"""
+    program = check(
+        plan([a, b], [c], body), numbers(200, 3, 40), numbers(3, 200, 48), size=80 << 10
+    )
+    gemms = [x for x in program.program.queues[Queue.TENSOR] if isinstance(x, Gemm)]
+    assert any(command.accumulate for command in gemms)
 
 
 @pytest.mark.parametrize("size", [8192, 16384, None])

@@ -73,7 +73,8 @@ class SourceOp:
     """What a command's tag stands for: an operation of the plan, or several fused ones.
 
     `location` is the model's line, ``file:line``, or empty. `macs` are the multiply-adds of the
-    operation; `masked_macs` those that a mask saved against the dense operation.
+    operation; `masked_macs` those of dense weight gradients that masks saved, noted where some of
+    the gradient is left, else at the product of the forward pass.
     """
 
     name: str
