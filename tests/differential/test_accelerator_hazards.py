@@ -301,3 +301,23 @@ def test_an_argument_that_is_its_own_new_value():
   %r1 = tensor.extract_slice %a0[0, 0] [16, 16] [1, 1] : {tensor(16, 16)} to {tensor(16, 16)}"""
     check(plan([tensor(16, 16), tensor(16, 8)], [tensor(16, 8), 0], body),
           numbers(16, 16), numbers(16, 8))  # fmt: skip
+
+
+@pytest.mark.parametrize("view", ["drop", "collapse", "expand", "pick"])
+def test_a_single_looked_up_row_in_other_shapes(view):
+    """The dimension of extent 1 that shapes come and go with is the one that has the list."""
+    table, row = tensor(9, 8), tensor(1, 8)
+    shapes = {"drop": (8,), "collapse": (8,), "expand": (1, 1, 8), "pick": ()}
+    views = {
+        "drop": f"tensor.extract_slice %g[0, 0] [1, 8] [1, 1] : {row} to {tensor(8)}",
+        "collapse": f"tensor.collapse_shape %g [[0, 1]] : {row} into {tensor(8)}",
+        "expand": f"tensor.expand_shape %g [[0, 1], [2]] output_shape [1, 1, 8] : {row} "
+        f"into {tensor(1, 1, 8)}",
+        "pick": f"tensor.extract_slice %g[0, 3] [1, 1] [1, 1] : {row} to {tensor()}",
+    }
+    body = f"""
+  %g = "ssft.gather"(%a0, %a1) {{dim = 0 : i64}} : ({table}, tensor<1xi64>) -> {row}
+  %r0 = {views[view]}"""
+    check(
+        plan([table, "tensor<1xi64>"], [tensor(*shapes[view])], body), numbers(9, 8), np.array([6])
+    )
