@@ -9,7 +9,7 @@ import pytest
 from accelerator_steps import accelerator, in_random_order, machine, run, same_bits
 
 from ssft.compiler.backends.interpreter import interpret_step
-from ssft.hwmodel.isa import Gemm, Queue, Vector
+from ssft.hwmodel.isa import Gemm, Queue, ScatterAddRows, Vector
 from ssft.runtime.accelerator import AcceleratorProgram
 
 
@@ -321,3 +321,21 @@ def test_a_single_looked_up_row_in_other_shapes(view):
     check(
         plan([table, "tensor<1xi64>"], [tensor(*shapes[view])], body), numbers(9, 8), np.array([6])
     )
+
+
+@pytest.mark.parametrize("size", [64 * 1024, 6 * 1024, 3 * 1024])
+def test_sums_into_rows_in_pieces(size):
+    """Neither the table nor the rows to add fit; some rows get sums from several pieces."""
+    table, rows = tensor(24, 32), tensor(48, 32)
+    list_type = "tensor<48xi64>"
+    body = f"""
+  %r0 = "ssft.scatter_add"(%a0, %a1, %a2) {{dim = 0 : i64}}
+      : ({table}, {list_type}, {rows}) -> {table}"""
+    index = np.random.default_rng(5).integers(0, 24, 48)
+    index[40:] = index[:8]
+    text = plan([table, list_type, rows], [table], body)
+    check(text, numbers(24, 32), index, numbers(48, 32), size=size)
+    if size == 3 * 1024:
+        queue = accelerator(text, machine(scratchpad=size)).program.queues[Queue.VECTOR]
+        added = [command for command in queue if isinstance(command, ScatterAddRows)]
+        assert {c.first for c in added} != {0} and all(c.count < 48 for c in added)

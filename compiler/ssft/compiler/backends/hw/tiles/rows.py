@@ -64,7 +64,10 @@ class LookupTiles:
 
 
 class ScatterAddTiles:
-    """Rows added into a table, in tiles of the table; rows to add and the list stay as a whole."""
+    """Rows added into a table: tiles of the table, and for each of them all rows to add, in pieces.
+
+    Each row of the table gets its sums in the order of the list, however both are cut.
+    """
 
     def __init__(self, op: ScatterAdd, machine: Machine, resident: set[int]) -> None:
         self.op = op
@@ -72,31 +75,46 @@ class ScatterAddTiles:
         self._table_resident = id(op.out) in resident
         self._source_resident = id(op.source) in resident
         self._height = op.rows
+        self._piece = op.count
 
     def choose(self, budget: int) -> None:
-        """Chooses how many rows of the table are worked on at a time."""
-        if not self._source_resident:
-            budget -= self._source_bytes()
-        if self._table_resident:
-            if budget < 0:
-                raise TilingError(self._source_bytes(), budget + self._source_bytes())
-            return
-        fitting = [h for h in _heights(self.op.rows) if 2 * self._bytes(h) <= budget]
+        """Chooses how many rows of the table, and how many rows to add, are worked on at a time."""
+        heights = [self.op.rows] if self._table_resident else _heights(self.op.rows)
+        pieces = [self.op.count] if self._source_resident else _heights(self.op.count)
+        choices = [(height, piece) for height in heights for piece in pieces]
+        fitting = [choice for choice in choices if self._room(*choice) <= budget]
         if not fitting:
-            raise TilingError(self._source_bytes() + 2 * self._bytes(1), budget)
-        self._height = max(fitting)
+            raise TilingError(min(self._room(*choice) for choice in choices), budget)
+        self._height, self._piece = min(fitting, key=lambda choice: self._cycles(*choice))
 
-    def _source_bytes(self) -> int:
-        return -(-self.op.count * self.op.row_elements * 4 // 64) * 64
+    def _room(self, height: int, piece: int) -> int:
+        """Bytes of the slots."""
+        table = 0 if self._table_resident else 2 * self._bytes(height)
+        source = 0 if self._source_resident else self._buffers(piece) * self._bytes(piece)
+        return table + source
+
+    def _buffers(self, piece: int) -> int:
+        return 1 if piece >= self.op.count else 2
+
+    def _cycles(self, height: int, piece: int) -> float:
+        """Estimate; each tile of the table looks at the whole list."""
+        tiles, pieces = -(-self.op.rows // height), -(-self.op.count // piece)
+        adds = tiles * pieces * cost.scatter_add_cycles(self._machine, piece, self.op.row_elements)
+        passes = 1 if pieces == 1 else tiles
+        rows = (0 if self._source_resident else passes) * self.op.count
+        rows += 0 if self._table_resident else 2 * self.op.rows
+        size = max(rows * self.op.row_elements * 4, 1)
+        return adds + float(cost.transfer_cycles(self._machine, size, size))
 
     def _bytes(self, rows: int) -> int:
         return -(-rows * self.op.row_elements * 4 // 64) * 64
 
     def slots(self) -> list[SlotRequest]:
-        """Room for the rows to add, and two pieces of the table."""
+        """Pieces of the rows to add, and two of the table."""
         requests = []
         if not self._source_resident:
-            requests.append(SlotRequest(self.op.source.name, self._source_bytes()))
+            size, buffers = self._bytes(self._piece), self._buffers(self._piece)
+            requests.append(SlotRequest(self.op.source.name, size, buffers))
         if not self._table_resident:
             requests.append(SlotRequest(self.op.out.name, self._bytes(self._height), 2))
         return requests
@@ -106,13 +124,8 @@ class ScatterAddTiles:
         op = self.op
         emitter.begin("scatter_add", op.origin)
         remaining = list(addresses)
-        elements = op.count * op.row_elements
-        if self._source_resident:
-            source = emitter.spm[id(op.source)] + op.source_offset * 4
-        else:
-            source = remaining.pop(0)
-            emitter.load(op.source, Walk(op.source_offset, (elements,), (1,)), source)
-        listed, list_region = emitter.list_region(op.index)
+        base = None if self._source_resident else remaining.pop(0)
+        loads = 0
         for number, start in enumerate(range(0, op.rows, self._height)):
             rows = min(self._height, op.rows - start)
             part = Walk(start * op.row_elements, (rows * op.row_elements,), (1,))
@@ -121,22 +134,44 @@ class ScatterAddTiles:
             else:
                 target = remaining[0] + number % 2 * self._bytes(self._height)
                 emitter.load(op.out, part, target)
-            region = interval("spm", target, rows * op.row_elements * 4)
-            command = ScatterAddRows(
-                tag=emitter.tag,
-                target=target,
-                source=source,
-                index=listed,
-                count=op.count,
-                row_elements=op.row_elements,
-                first=start,
-                rows=rows,
-            )
-            cycles = cost.scatter_add_cycles(self._machine, op.count, op.row_elements)
-            reads = [region, interval("spm", source, elements * 4), list_region]
-            emitter.add(command, Queue.VECTOR, cycles, reads, [region])
+            for first in range(0, op.count, self._piece):
+                count = min(self._piece, op.count - first)
+                offset = op.source_offset + first * op.row_elements
+                if base is None:
+                    source = emitter.spm[id(op.source)] + offset * 4
+                else:
+                    source = base + loads % self._buffers(self._piece) * self._bytes(self._piece)
+                    if number == 0 or self._piece < op.count:
+                        loads += 1
+                        walk = Walk(offset, (count * op.row_elements,), (1,))
+                        emitter.load(op.source, walk, source)
+                self._add(emitter, (start, rows, target), (first, count, source))
             if not self._table_resident:
                 emitter.store(op.out, part, target)
+
+    def _add(
+        self, emitter: Emitter, table: tuple[int, int, int], added: tuple[int, int, int]
+    ) -> None:
+        """Writes one command; `table` and `added` are first row, number of rows, and address."""
+        op = self.op
+        start, rows, target = table
+        first, count, source = added
+        view = View(op.index.buffer, op.index.offset + first, ((Factor(count, 1),),))
+        listed, list_region = emitter.list_region(view)
+        region = interval("spm", target, rows * op.row_elements * 4)
+        command = ScatterAddRows(
+            tag=emitter.tag,
+            target=target,
+            source=source,
+            index=listed,
+            count=count,
+            row_elements=op.row_elements,
+            first=start,
+            rows=rows,
+        )
+        cycles = cost.scatter_add_cycles(self._machine, count, op.row_elements)
+        reads = [region, interval("spm", source, count * op.row_elements * 4), list_region]
+        emitter.add(command, Queue.VECTOR, cycles, reads, [region])
 
 
 def _heights(rows: int) -> list[int]:
