@@ -264,9 +264,10 @@ def test_experiments_say_what_was_seen(hw, tmp_path: Path):
 def test_density_of_a_compiled_model(hw):
     model = REPOSITORY / "examples" / "tiny_llama.py"
     found = json.loads(hw("experiment", "density", "--model", model, "--densities", "0.1",
-                          "--json", "-"))  # fmt: skip
-    sparse, dense = found["rows"]
-    assert (sparse["density"], dense["density"]) == (0.1, 1.0)
+                          "--density", "0.2", "--json", "-"))  # fmt: skip
+    sparse, judged, dense = found["rows"]
+    assert (sparse["density"], judged["density"], dense["density"]) == (0.1, 0.2, 1.0)
+    assert any("at 20 %" in expectation["found"] for expectation in found["expectations"])
     assert 1 < sparse["ceiling"] < 1.5
     assert sparse["step_speed_up"] > 1
 
@@ -302,6 +303,10 @@ def damaged(data: bytes) -> bytes:
         (["experiment", "masks", "--density", "2"], "the density 2 is not", 2),
         (["experiment", "masks", "--densities", "a"], "cannot read the densities 'a'", 2),
         (["experiment", "masks", "--tokens", "10"], "tokens is 10", 1),
+        (["simulate", "PLAN", "--csv-rows", "commands"], "--csv-rows without --csv", 2),
+        (["schedule", "PLAN", "-o", "-"], "-o cannot write to stdout", 2),
+        (["asm", "PROGRAM", "-o", "out"], "is a program already, not assembly", 1),
+        (["asm", "GARBAGE", "-o", "out"], "is not text in UTF-8", 1),
         (["experiment", "masks", "--model", "m.py"], "--model cannot be used with 'masks'", 2),
     ],
 )
@@ -331,9 +336,9 @@ def test_mistakes_are_diagnosed(
 
 
 def test_bad_command_lines_end_with_2(capsys: pytest.CaptureFixture[str]):
-    for arguments in ([], ["frobnicate"], ["simulate"], ["schedule", "p", "--precision", "f64"]):
+    for line in ("", "frobnicate", "simulate", "schedule p --precision f64", "simulate p --top -1"):
         with pytest.raises(SystemExit) as end:
-            main(arguments)
+            main(line.split())
         assert end.value.code == 2
     assert "usage: ssft-hw" in capsys.readouterr().err
 

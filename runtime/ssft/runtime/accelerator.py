@@ -16,7 +16,7 @@ from ssft.dialects._mlir import ir
 from ssft.hwmodel.config import load_machine
 from ssft.hwmodel.errors import MachineError
 from ssft.hwmodel.isa import Program
-from ssft.hwmodel.machine import FunctionalMachine
+from ssft.hwmodel.machine import FunctionalMachine, Progress
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "f32")
 
@@ -25,13 +25,15 @@ class AcceleratorProgram:
     """A step that runs on the functional machine, command by command.
 
     The caller's memory stays the truth between steps: arguments are copied into the machine's DRAM
-    before a step, and what the step updates is copied back.
+    before a step, and what the step updates is copied back. While a step runs, `on_progress` is
+    told the number of commands that are done, and that of all.
     """
 
     def __init__(self, signature: StepSignature, program: Program, machine: FunctionalMachine):
         self.signature = signature
         self.program = program
         self.machine = machine
+        self.on_progress: Progress | None = None
 
     @property
     def arguments(self) -> tuple[ArgumentInfo, ...]:
@@ -58,7 +60,7 @@ class AcceleratorProgram:
             for buffer in self.program.dram:
                 if buffer.mirror is not None:
                     self.machine.write(buffer.name, memory[buffer.mirror])
-            self.machine.run()
+            self.machine.run(self.on_progress)
             for info, array in zip(self.outputs, memory[count:], strict=True):
                 store(self.machine.result(info.index), info.dtype, array)
             for result in self.signature.results:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,15 @@ class Session:
         self._executor = make_executor(device, text)
         self._outputs = [allocate(r.shape, r.dtype) for r in self._executor.outputs]
         self._evaluator: Executor | None = None
+
+    def watch(self, on_progress: Callable[[int, int], None]) -> None:
+        """Has `on_progress` told how many commands of a step are done, and how many there are.
+
+        Only the functional model of the accelerator does so; its steps can take minutes.
+        """
+        executor: Any = self._executor
+        if hasattr(executor, "on_progress"):
+            executor.on_progress = on_progress
 
     def step(self, batch: Mapping[str, Any]) -> float:
         """Trains on one batch and returns its loss, taken before the update.

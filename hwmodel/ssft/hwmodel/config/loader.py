@@ -31,11 +31,6 @@ def list_machines() -> list[tuple[str, str]]:
     return [(name, _read_toml(_find(name))["description"]) for name in preset_names()]
 
 
-def preset_text(name: str) -> str:
-    """The file of a preset, as a start for one's own."""
-    return _find(name).read_text(encoding="utf-8")
-
-
 def load_machine(name: str | Path, overrides: Iterable[str] = ()) -> Machine:
     """The machine of a preset's name or of a TOML file's path, with `overrides` applied.
 

@@ -7,13 +7,14 @@ from ssft.hwmodel.machine.errors import (
     RaceError,
     UninitializedError,
 )
-from ssft.hwmodel.machine.machine import FunctionalMachine, RunStatistics
+from ssft.hwmodel.machine.machine import FunctionalMachine, Progress, RunStatistics
 
 __all__ = [
     "DeadlockError",
     "FunctionalMachine",
     "MachineError",
     "OutOfBoundsError",
+    "Progress",
     "RaceError",
     "RunStatistics",
     "UninitializedError",

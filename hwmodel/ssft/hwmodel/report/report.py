@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from ssft.hwmodel.config import Machine
+from ssft.hwmodel.config import Constant, Machine
 from ssft.hwmodel.energy import energy
 from ssft.hwmodel.report.limits import DENOMINATORS, limits
 from ssft.hwmodel.report.occupancy import (
@@ -91,7 +91,7 @@ def report(
 
 
 def machine_identity(machine: Machine) -> dict[str, Any]:
-    """Which machine it is: name, peaks, what was overridden, and a hash of all constants."""
+    """Which machine it is: name, peaks, what was overridden, all constants, and their hash."""
     constants = {key: constant.value for key, constant in machine.constants.items()}
     text = json.dumps(constants, sort_keys=True)
     return {
@@ -105,8 +105,16 @@ def machine_identity(machine: Machine) -> dict[str, Any]:
             for key, constant in machine.constants.items()
             if constant.label == "SET"
         },
+        "constants": {key: _as_json(constant) for key, constant in machine.constants.items()},
         "constants_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
+
+
+def _as_json(constant: Constant) -> dict[str, Any]:
+    found = asdict(constant)
+    if isinstance(constant.value, tuple):
+        found["value"] = [list(point) for point in constant.value]
+    return found
 
 
 def _program(s: Simulation) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ssft.hwmodel.energy import Energy
 from ssft.hwmodel.isa import Queue
 from ssft.hwmodel.isa.program import PHASES
 from ssft.hwmodel.report.operations import roofline_point
-from ssft.hwmodel.timing.closed_form import busiest_unit, closed_form
+from ssft.hwmodel.timing.closed_form import busiest_units, closed_form
 from ssft.hwmodel.timing.counters import Counters
 from ssft.hwmodel.timing.events import Simulation
 from ssft.hwmodel.timing.stream import UNITS
@@ -88,7 +88,7 @@ def utilisation_section(counters: Counters) -> dict[str, float]:
 def closed_form_section(counters: Counters) -> dict[str, Any]:
     """The closed form and the busiest unit, beside the simulated cycles."""
     form = closed_form(counters)
-    unit, busy = busiest_unit(counters)
+    (unit, busy), (following, less), *_ = busiest_units(counters)
     cycles = counters.simulation.cycles
     return {
         "cycles": form.cycles,
@@ -101,6 +101,8 @@ def closed_form_section(counters: Counters) -> dict[str, Any]:
         "simulated_over_closed_form": cycles / form.cycles if form.cycles else None,
         "busiest_unit": unit,
         "busiest_unit_cycles": busy,
+        "next_unit": following,
+        "next_unit_cycles": less,
         "simulated_over_busiest_unit": cycles / busy if busy else None,
     }
 

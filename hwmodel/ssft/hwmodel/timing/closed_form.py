@@ -63,13 +63,13 @@ def _edge(counters: Counters, queue: Queue, position: int) -> int:
     return int(s.work[s.of(queue)][transfers[position]]) + s.issue_cycles + s.latency
 
 
-def busiest_unit(counters: Counters) -> tuple[str, int]:
-    """The unit that bounds the run from below, and its busy cycles.
+def busiest_units(counters: Counters) -> list[tuple[str, int]]:
+    """The units that bound the run from below, and their busy cycles, in descending order.
 
-    ``dram`` stands for both DMA units' transfers together, where that is more than either's.
+    ``dram`` stands for both DMA units: its cycles are those of all transfers, one after the other.
     """
     s = counters.simulation
-    busy = {UNITS[queue]: counters.units[UNITS[queue]].busy for queue in Queue}
+    names = (UNITS[queue] for queue in Queue if queue > Queue.DMA_OUT)
+    busy = {name: counters.units[name].busy for name in names}
     busy["dram"] = int(s.work[s.kind == TRANSFER].sum())
-    name = max(busy, key=lambda unit: busy[unit])
-    return name, busy[name]
+    return sorted(busy.items(), key=lambda entry: -entry[1])

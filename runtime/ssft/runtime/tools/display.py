@@ -44,6 +44,11 @@ class TrainingDisplay:
     ) -> None:
         self._progress.stop()
 
+    def show_part(self, done: int, total: int) -> None:
+        """Shows how far a step is that takes long."""
+        if done < total:
+            self._progress.update(self._task, description=f"{done:,} of {total:,} commands")
+
     def show(self, record: StepRecord) -> None:
         """Shows one step."""
         text = (

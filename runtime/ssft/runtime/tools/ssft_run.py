@@ -147,6 +147,7 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
                 if parsed.checkpoint and record.step % parsed.checkpoint_every == 0:
                     session.save(parsed.checkpoint)
 
+            session.watch(display.show_part)
             train(session, batches, parsed.steps, comparison=comparison, observe=observe)
     except NonFiniteLossError:
         # The weights are spoiled: an earlier checkpoint is worth more than they are.

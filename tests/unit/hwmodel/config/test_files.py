@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ssft.hwmodel.config import load_machine, preset_text
+from ssft.hwmodel.config import load_machine, machine_toml, preset_names
 from ssft.hwmodel.errors import MachineError
 
 SMALL = """
@@ -35,15 +35,31 @@ def failure(path: Path | str) -> MachineError:
     return caught.value
 
 
-@pytest.mark.parametrize("name", ["ssft-server", "ssft-edge", "transcode-server"])
+@pytest.mark.parametrize("name", preset_names())
 def test_copy_of_a_preset(file, name: str):
-    copy = file(preset_text(name))
+    copy = file(machine_toml(load_machine(name)))
     assert load_machine(copy) == load_machine(name)
+    assert load_machine(copy).constants == load_machine(name).constants
     assert load_machine(str(copy), ["tensor.pes=3"]).tensor.pes == 3
 
 
+def test_copy_of_a_changed_preset(file):
+    changed = load_machine("ssft-edge", ["dram.bandwidth=1TB/s"])
+    copy = load_machine(file(machine_toml(changed, "mine")))
+    assert (copy.name, copy.dram) == ("mine", changed.dram)
+    assert "dram.bandwidth=1TB/s" in copy.provenance("dram.bandwidth").source
+
+
+def test_nothing_is_inherited_by_a_copy(file):
+    """What is deleted must not become another machine's constant without a word."""
+    lines = machine_toml(load_machine("ssft-a100area")).splitlines()
+    kept = "\n".join(line for line in lines if not line.startswith("latency = "))
+    assert "'dram.latency' is missing" in failure(file(kept)).message
+
+
 def test_edited_copy(file):
-    text = preset_text("ssft-server").replace("value = 256, unit", "value = 512, unit")
+    text = machine_toml(load_machine("ssft-server"))
+    text = text.replace('value = 256000000000, unit = "B/s"', 'value = 512, unit = "GB/s"')
     assert load_machine(file(text)).dram.bandwidth == 512e9
 
 
@@ -110,7 +126,7 @@ def test_several_mistakes_are_all_said(file):
 
 
 def test_missing_constant(file):
-    lines = preset_text("ssft-server").splitlines()
+    lines = machine_toml(load_machine("ssft-server")).splitlines()
     kept = "\n".join(line for line in lines if not line.startswith("latency = "))
     error = failure(file(kept))
     assert "'dram.latency' is missing" in error.message

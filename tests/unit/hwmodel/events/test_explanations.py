@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssft.hwmodel import isa
 from ssft.hwmodel.config import Machine, load_machine
 from ssft.hwmodel.isa import Contraction, Dim, DramBuffer, Program, Queue, SourceOp
-from ssft.hwmodel.timing.closed_form import busiest_unit, closed_form
+from ssft.hwmodel.timing.closed_form import busiest_units, closed_form
 from ssft.hwmodel.timing.counters import Counters
 from ssft.hwmodel.timing.critical_path import Segment, critical_path, slack
 from ssft.hwmodel.timing.events import simulate
@@ -98,4 +98,4 @@ def test_the_closed_form_adds_fill_phases_and_drain():
     assert form.compute == (product + ISSUE, 0, 0, int(s.work[4]) + ISSUE)
     assert form.dma == (3 * load + 2 * ISSUE, 0, 0, 0)
     assert form.cycles == form.fill + form.dma[0] + form.compute[3] + form.drain
-    assert busiest_unit(counters) == ("dram", 3 * load)
+    assert busiest_units(counters)[0] == ("dram", 3 * load)

@@ -27,8 +27,9 @@
   ], [...Object.entries(form.phases), ["fill and drain", { longer: form.fill + form.drain }],
       ["step", { longer: form.cycles }], ["simulated", { longer: R.cycles }]]),
   make("p", { class: "hint" }, `Simulated / closed form ${ratio(form.simulated_over_closed_form)}; ` +
-    `simulated / busy cycles of ${words(form.busiest_unit)}, the busiest: ` +
-    `${ratio(form.simulated_over_busiest_unit)}.`));
+    `simulated / busy cycles of ${words(form.busiest_unit)}, the busiest unit: ` +
+    `${ratio(form.simulated_over_busiest_unit)}; the next, ${words(form.next_unit)}, is busy for ` +
+    `${percent(form.next_unit_cycles / (form.busiest_unit_cycles || 1))} of its time.`));
   if (R.gemm_cycles) {
     const array = R.gemm_cycles.array.join(" x ");
     byId("closed").append(table([

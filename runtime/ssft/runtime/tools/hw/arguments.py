@@ -75,13 +75,19 @@ def _shown(made: argparse.ArgumentParser) -> None:
     made.add_argument("-v", "--verbose", action="store_true", help="print what is being done")
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of rows, 0 or more")
+    return int(text)
+
+
 def _machines(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     made = _command(commands, "machines", "machines:run",
                     "list the machines, or every constant of one with its source")  # fmt: skip
     made.add_argument("name", nargs="?", metavar="NAME|FILE", help="a preset or a TOML file")
     _settings(made, machine=False)
     made.add_argument("--json", action="store_true", help="the constants as JSON")
-    made.add_argument("--toml", action="store_true", help="the preset's file, to start one's own")
+    made.add_argument("--toml", action="store_true", help="all of it as a file, to start one's own")
 
 
 def _schedule(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -92,7 +98,7 @@ def _schedule(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     _compiled(made)
     made.add_argument("-o", "--output", metavar="FILE", help="write the program")
     made.add_argument("--asm", metavar="FILE", help="write it as annotated assembly")
-    made.add_argument("--top", type=int, default=24, metavar="N", help="rows of tables (0: all)")
+    made.add_argument("--top", type=_count, default=24, metavar="N", help="rows of tables (0: all)")
     _shown(made)
 
 
@@ -103,7 +109,7 @@ def _simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     _settings(made)
     _compiled(made)
     made.add_argument("--tokens", type=int, metavar="N", help="of a step (default: of its inputs)")
-    made.add_argument("--top", type=int, default=12, metavar="N", help="rows of tables (0: all)")
+    made.add_argument("--top", type=_count, default=12, metavar="N", help="rows of tables (0: all)")
     files = made.add_argument_group("files")
     files.add_argument("--json", metavar="FILE", help="everything, for programs ('-': stdout)")
     files.add_argument("--html", metavar="FILE", help="a page to look at; works offline")
@@ -112,7 +118,6 @@ def _simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     files.add_argument(
         "--csv-rows",
         choices=["operations", "commands"],
-        default="operations",
         help="what a row of --csv is (default: operations)",
     )
     _shown(made)
@@ -178,7 +183,11 @@ def _experiment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     ):
         default = f"(default: {large}; {small} if the machine has little scratchpad)"
         layer.add_argument(f"--{name}", type=int, help=default)
-    made.add_argument("--density", type=float, default=0.05, help="where to judge (default: 0.05)")
+    made.add_argument(
+        "--density",
+        type=float,
+        help="where to judge (default: 0.05; of a sweep, the lowest of --densities)",
+    )
     made.add_argument("--densities", metavar="D,D,…", help="rows of the table")
     model = made.add_argument_group("a compiled model instead of the layer (density only)")
     model.add_argument("--model", metavar="FILE.py", help="compiled once for each density")

@@ -40,6 +40,8 @@ def assemble(parsed: argparse.Namespace) -> int:
     from ssft.hwmodel.isa.encoding import encode
 
     check_directory(parsed.output)
+    if kind_of(parsed.input) == "program":
+        raise UserError(f"'{parsed.input}' is a program already, not assembly")
     program = from_text(read_text(parsed.input), parsed.input)
     data = encode(program)
     if parsed.machine:

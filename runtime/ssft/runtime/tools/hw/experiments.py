@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ssft.hwmodel.config import Machine
     from ssft.hwmodel.experiments import Study
 
+DENSITY = 0.05
+"""Where masks and layouts are judged if nothing else is said."""
 PLOTS = (".svg", ".html")
 
 
@@ -55,6 +57,7 @@ def _study(parsed: argparse.Namespace, machine: Machine, stage: Stage) -> Study:
 
     densities = _densities(parsed)
     given: dict[str, Any] = {"progress": stage} | ({"densities": densities} if densities else {})
+    judged = {} if parsed.density is None else {"judged": parsed.density}
     if parsed.model:
         if parsed.experiment != "density":
             raise UserError(
@@ -64,7 +67,8 @@ def _study(parsed: argparse.Namespace, machine: Machine, stage: Stage) -> Study:
                 exit_code=2,
             )  # fmt: skip
         subject = f"{parsed.model}, {parsed.recipe}, machine {machine.name}"
-        return experiments.density_study(_compiled(parsed, machine, stage), subject, **given)
+        measure = _compiled(parsed, machine, stage)
+        return experiments.density_study(measure, subject, **given, **judged)
     usual = experiments.LinearLayer.suited_to(machine)
     layer = experiments.LinearLayer(
         parsed.tokens or usual.tokens,
@@ -72,9 +76,9 @@ def _study(parsed: argparse.Namespace, machine: Machine, stage: Stage) -> Study:
         parsed.inputs or usual.inputs,
     )
     if parsed.experiment == "density":
-        return experiments.layer_density_study(layer, machine, **given)
+        return experiments.layer_density_study(layer, machine, **given, **judged)
     study = experiments.masks_study if parsed.experiment == "masks" else experiments.layout_study
-    return study(layer, machine, density=parsed.density, **given)
+    return study(layer, machine, density=parsed.density or DENSITY, **given)
 
 
 def _densities(parsed: argparse.Namespace) -> list[float]:
@@ -86,7 +90,7 @@ def _densities(parsed: argparse.Namespace) -> list[float]:
             notes=["write --densities 0.01,0.05,0.2"],
             exit_code=2,
         ) from None
-    for value in (*found, parsed.density):
+    for value in (*found, *([] if parsed.density is None else [parsed.density])):
         if not 0 < value <= 1:
             raise UserError(f"the density {value:g} is not more than 0 and at most 1", exit_code=2)
     return found

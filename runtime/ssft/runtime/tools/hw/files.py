@@ -25,12 +25,15 @@ def check_files(parsed: argparse.Namespace) -> None:
         if isinstance(value, str) and value.endswith(".toml"):
             read[Path(value).resolve()] = value
     written: dict[Path, str] = {}
+    printable = ("json", "output") if parsed.handler.endswith(":disassemble") else ("json",)
     for name in OUTPUTS:
         value = getattr(parsed, name, None)
-        if not isinstance(value, str) or value == "-":
+        if not isinstance(value, str) or (value == "-" and name in printable):
             continue
         path = Path(value).resolve()
         option = "-o" if name == "output" else f"--{name}"
+        if value == "-":
+            raise UserError(f"{option} cannot write to stdout", notes=["name a file"], exit_code=2)
         if path in read:
             raise UserError(
                 f"{option} {value} would overwrite {read[path]}, which is read",

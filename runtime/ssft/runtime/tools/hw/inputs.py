@@ -156,9 +156,10 @@ def read_text(path: str) -> str:
     """A text file in UTF-8."""
     try:
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read '{path}': {reason}") from None
+    except OSError as error:
+        raise UserError(f"cannot read '{path}': {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"'{path}' is not text in UTF-8") from None
 
 
 def read_report(path: str) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
@@ -14,7 +15,7 @@ from ssft.runtime.tools.hw.text import console, si, table
 
 def run(parsed: argparse.Namespace) -> int:
     """Lists the presets, or prints one machine."""
-    from ssft.hwmodel.config import LABELS, list_machines, load_machine, preset_text
+    from ssft.hwmodel.config import LABELS, list_machines, load_machine, machine_toml
 
     out = console()
     if parsed.name is None:
@@ -29,10 +30,12 @@ def run(parsed: argparse.Namespace) -> int:
         out.print(table("machines", ("name", "peak", "DRAM", "<description"), rows))
         out.print("`ssft-hw machines NAME` prints every constant with its source.")
         return 0
-    if parsed.toml:
-        print(preset_text(parsed.name), end="")
-        return 0
     machine = load_machine(parsed.name, parsed.set or [])
+    if parsed.toml:
+        # A program must not seem to be for the preset when it is for something else.
+        name = f"{machine.name}-changed" if parsed.set else machine.name
+        print(machine_toml(machine, name), end="")
+        return 0
     if parsed.json:
         print(json.dumps(constants(machine), indent=1))
         return 0
@@ -55,10 +58,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 def constants(machine: Any) -> dict[str, Any]:
     """Every constant of a machine with its provenance, as JSON can hold it."""
-    return {
-        key: {"value": c.value, "unit": c.unit, "label": c.label, "source": c.source}
-        for key, c in machine.constants.items()
-    }
+    return {key: asdict(constant) for key, constant in machine.constants.items()}
 
 
 def _value(value: object) -> str:

@@ -17,6 +17,10 @@ def run(parsed: argparse.Namespace) -> int:
         check_directory(path)
     if parsed.tokens is not None and parsed.tokens < 1:
         raise UserError(f"--tokens is {parsed.tokens}, not at least 1", exit_code=2)
+    if parsed.csv_rows and not parsed.csv:
+        raise UserError(
+            "--csv-rows without --csv FILE", notes=["name the table's file"], exit_code=2
+        )
     with Progress(parsed.progress) as progress:
         loaded = load_program(parsed.input, parsed, progress.stage)
         simulation, found = simulated(loaded, parsed.tokens, progress.stage)
@@ -29,7 +33,7 @@ def run(parsed: argparse.Namespace) -> int:
             from ssft.hwmodel.report import commands_csv, operations_csv
 
             progress.stage(f"writing {parsed.csv}")
-            made = operations_csv if parsed.csv_rows == "operations" else commands_csv
+            made = commands_csv if parsed.csv_rows == "commands" else operations_csv
             write_text(parsed.csv, made(simulation))
         if parsed.html:
             from ssft.hwmodel.report.html import render

@@ -197,8 +197,9 @@ def _closed_forms(out: Console, report: Report) -> None:
     out.print(table("closed form: cycles", ("phase", "compute", "DMA", "longer"), rows))
     out.print(
         f"simulated / closed form {_ratio(form['simulated_over_closed_form'])}; simulated / busy "
-        f"cycles of {form['busiest_unit']}, the busiest: "
-        f"{_ratio(form['simulated_over_busiest_unit'])}"
+        f"cycles of {form['busiest_unit']}, the busiest unit: "
+        f"{_ratio(form['simulated_over_busiest_unit'])}; the next, {form['next_unit']}, is busy "
+        f"for {percent(form['next_unit_cycles'] / (form['busiest_unit_cycles'] or 1))} of its time"
     )
     if (gemm := report.get("gemm_cycles")) is not None:
         _gemm_cycles(out, gemm)
