@@ -122,7 +122,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, default=Path("."), help="where plans are put")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     figures: dict[str, Any] = {"steps": {}, "examples": {}, "products": {}}
     steps = Table(*STEP_COLUMNS, title="4 layers, hidden 256")
     for recipe in (Recipe("s2ft", ratio=0.05), Recipe("full")):
