@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,11 @@ import pytest
 
 # Threads that wait for work by spinning steal the time of whatever else runs on a small machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# One cache for the whole run, child processes included, and never the user's. It cannot hide a
+# miscompile: entries are named after the compiler's own sources and the kernels' code.
+os.environ["SSFT_CACHE_DIR"] = tempfile.mkdtemp(prefix="ssft-test-cache-")
+atexit.register(shutil.rmtree, os.environ["SSFT_CACHE_DIR"], ignore_errors=True)
 
 LIT = Path(__file__).parent / "lit"
 SUFFIXES = {".mlir", ".test"}

@@ -1,20 +1,19 @@
-"""From kernels as MLIR text to machine code in this process."""
+"""From kernels as MLIR text to machine code, as an object file."""
 
 from __future__ import annotations
 
-import ctypes
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ssft.compiler.backends.cpu.libraries import Libraries
+from ssft.compiler.backends.cpu.loader import TABLE
 from ssft.compiler.backends.cpu.pipeline import KERNEL_STAGES
 from ssft.compiler.backends.cpu.schedule import Kernel
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.run import run_pipeline
 from ssft.dialects._mlir import execution_engine, ir
-
-TABLE = "ssft_table"
 
 # A record is {entry, cells, extent}: see `ssft.compiler.backends.cpu.program`.
 _SHARE = """
@@ -78,15 +77,6 @@ _SPLIT = """%shared = llvm.icmp "ugt" %extent, %one : i64
   llvm.call @GOMP_parallel(%share, %record, %none, %none) : (!llvm.ptr, !llvm.ptr, i32, i32) -> ()
   llvm.br ^next
 ^whole:"""
-
-
-@dataclass
-class NativeCode:
-    """Machine code; `entries` and `run` are addresses, valid as long as `engine` lives."""
-
-    engine: Any
-    entries: dict[str, int]
-    run: int
 
 
 def kernel_module(kernels: Sequence[Kernel], context: ir.Context) -> ir.Module:
@@ -164,24 +154,18 @@ def _symbol(op: Any) -> str:
     return op.operation.attributes["sym_name"].value
 
 
-def compile_native(
-    module: ir.Module, kernels: Sequence[Kernel], libraries: Libraries, opt_level: int
-) -> NativeCode:
-    """Compiles a lowered kernel module with LLVM's JIT.
+def compile_object(module: ir.Module, libraries: Libraries, opt_level: int) -> bytes:
+    """Compiles a lowered kernel module with LLVM for this machine; returns the object file.
 
-    Raises a `UserError` if it cannot be linked.
+    Raises a `UserError` if it calls what no library has.
     """
     engine = execution_engine()(module, opt_level=opt_level, shared_libs=libraries.paths)
-    table = (ctypes.c_void_p * (len(kernels) + 1))()
-    # MLIR's packed calling convention: an array of pointers to the arguments.
-    argument = ctypes.c_void_p(ctypes.addressof(table))
-    packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
-    address = engine.raw_lookup(TABLE)
-    if not address:
+    if not engine.raw_lookup(TABLE):
         raise UserError(
             "the step's machine code calls functions that no library here has",
             notes=["LLVM names them above; other element types may need none of them"],
         )
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(packed))
-    entries = {kernel.name: table[i] or 0 for i, kernel in enumerate(kernels)}
-    return NativeCode(engine, entries, table[len(kernels)] or 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kernels.o"
+        engine.dump_to_object_file(str(path))
+        return path.read_bytes()

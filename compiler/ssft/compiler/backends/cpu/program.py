@@ -10,7 +10,7 @@ from time import thread_time
 import numpy as np
 
 from ssft.compiler.backends.cpu.arena import ALIGNMENT, ArenaPlan
-from ssft.compiler.backends.cpu.jit import NativeCode
+from ssft.compiler.backends.cpu.loader import NativeCode
 from ssft.compiler.backends.cpu.schedule import Schedule
 from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature
 
