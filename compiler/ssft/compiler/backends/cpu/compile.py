@@ -53,7 +53,7 @@ def find_step_program(
     store = open_store() if options.cache else None
     if store is None:
         return None
-    libraries = find_libraries(blas=options.gemm == "blas")
+    libraries = find_libraries(blas=options.gemm != "loops")
     found = read_program(store, program_name(text, options, libraries, _part(only_loss)))
     if found is None:
         return None
@@ -77,7 +77,7 @@ def lower_to_llvm(module: ir.Module | str, options: CpuOptions | None = None) ->
 def _compile(text: str, options: CpuOptions, only_loss: bool) -> CpuProgram:
     """Compiles a step and puts it into the cache, if there is one."""
     store = open_store() if options.cache else None
-    libraries = find_libraries(blas=options.gemm == "blas")
+    libraries = find_libraries(blas=options.gemm != "loops")
     step = loss_only(text) if only_loss else text
     working, signature, schedule = _schedule(step, options)
     plan = arena.plan(arena.lifetimes(schedule))

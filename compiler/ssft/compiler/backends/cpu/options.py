@@ -12,9 +12,9 @@ class CpuOptions:
     `gemm` names the provider of matrix products (`ssft.compiler.backends.cpu.gemm`): ``"blas"``
     calls the BLAS inside PyTorch's libraries, ``"emitted"`` is code of our own for the instruction
     set `isa` (``"avx512"``, ``"avx2"``, or ``"auto"`` for the best that this host has), ``"loops"``
-    emits plain loops. `opt_level` is LLVM's, 0 to 3. `parallel` lets large kernels use the threads of the OpenMP runtime that PyTorch loads;
-    the split is static, so what these kernels compute does
-    not depend on the number of threads (BLAS promises no such thing). With `cache`, what was
+    emits plain loops. `opt_level` is LLVM's, 0 to 3. `parallel` lets large kernels use the threads
+    of the OpenMP runtime that PyTorch loads; the split is static, so what these kernels compute
+    does not depend on the number of threads (BLAS promises no such thing). With `cache`, what was
     compiled before is taken from the cache on disk, and what is compiled is put there.
     """
 

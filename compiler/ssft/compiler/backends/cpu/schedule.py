@@ -51,6 +51,7 @@ class Kernel:
     not 0 the iterations ``lo <= i < hi`` of ``0 <= i < extent`` are independent and may run on
     several threads; `splits` gives the depth of that loop in each loop nest of an outlined kernel
     (see ``cpu-split-loops``). `globals` are module-level definitions that the text uses, by name.
+    If `workspace` is not 0 the last operand is scratch memory of so many bytes.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Kernel:
     extent: int = 0
     splits: tuple[int, ...] = ()
     globals: dict[str, str] = field(default_factory=dict)
+    workspace: int = 0
 
 
 @dataclass(frozen=True)

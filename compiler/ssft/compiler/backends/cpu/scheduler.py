@@ -196,7 +196,7 @@ class _Scheduler:
         key = f"{product} {types}"
         if key not in self.outliner.names:
             name = f"gemm_{len(self.schedule.kernels)}"
-            kernel = gemm.emit(self.options.gemm, name, product, types)
+            kernel = gemm.emit(self.options, name, product, types)
             if kernel is None:
                 return None
             self.outliner.names[key] = name
@@ -221,7 +221,11 @@ class _Scheduler:
                 self._copy(places[number], copy, op)
             places[number] = copy
         written = (False, False, True)
-        self._call(name, [self._operand(p, w) for p, w in zip(places, written, strict=True)], op)
+        operands = [self._operand(p, w) for p, w in zip(places, written, strict=True)]
+        if workspace := self.schedule.kernels[name].workspace:
+            buffer = self._buffer(Buffer("temporary", workspace))
+            operands.append(Operand(buffer, 0, workspace, True))
+        self._call(name, operands, op)
         self._copy(places[2], target, op)
 
     def _kernel(self, operations: Sequence[ir.Operation]) -> None:

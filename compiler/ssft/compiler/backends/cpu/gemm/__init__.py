@@ -7,19 +7,35 @@ in which case the next provider in `PROVIDERS[name]` is asked; the last resort i
 
 from __future__ import annotations
 
-from ssft.compiler.backends.cpu.gemm import blas
+from ssft.compiler.backends.cpu.gemm import blas, emitted, isa
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product, product_of
+from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.schedule import Kernel
 
 __all__ = ["PROVIDERS", "Axis", "Product", "emit", "product_of"]
 
-PROVIDERS = {"blas": (blas.emit,), "loops": ()}
+
+def _emitted(
+    options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
+) -> Kernel | None:
+    host = isa.select(options.isa)
+    threads = isa.host_threads() if options.parallel else 1
+    return host and emitted.emit(name, product, types, host, threads)
 
 
-def emit(provider: str, name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
+def _blas(
+    options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
+) -> Kernel | None:
+    return blas.emit(name, product, types)
+
+
+PROVIDERS = {"emitted": (_emitted, _blas), "blas": (_blas,), "loops": ()}
+
+
+def emit(options: CpuOptions, name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
     """The kernel `name` that computes `product` on operands A, B, C of memref types `types`."""
-    for attempt in PROVIDERS[provider]:
-        kernel = attempt(name, product, types)
+    for attempt in PROVIDERS[options.gemm]:
+        kernel = attempt(options, name, product, types)
         if kernel is not None:
             return kernel
     return None

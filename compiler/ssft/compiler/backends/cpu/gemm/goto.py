@@ -1,0 +1,173 @@
+"""The loops around the innermost kernel, after Goto & van de Geijn (2008) and BLIS.
+
+Blocks of `nc` columns, of `kc` steps of k and of `mc` rows; within a block each panel of B meets
+all panels of A. B's panels are packed when they are first needed, A's block by block. Sizes,
+strides and blocks are arguments: all products of a program share one copy of this code.
+"""
+
+from __future__ import annotations
+
+from ssft.compiler.backends.cpu.gemm import micro, panels
+from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
+from ssft.compiler.backends.cpu.gemm.text import PTR, Text
+
+PARAMETERS = (
+    ("a", PTR),
+    ("a_m", "i64"),
+    ("a_k", "i64"),
+    ("b", PTR),
+    ("b_k", "i64"),
+    ("b_n", "i64"),
+    ("c", PTR),
+    ("c_m", "i64"),
+    ("m", "i64"),
+    ("n", "i64"),
+    ("k", "i64"),
+    ("mc", "i64"),
+    ("nc", "i64"),
+    ("kc", "i64"),
+    ("direct_a", "i1"),
+    ("direct_b", "i1"),
+    ("keep_b", "i1"),
+    ("add", "i1"),
+    ("panels_a", PTR),
+    ("panels_b", PTR),
+)
+"""Strides are in bytes. `mc` and `nc` are whole numbers of panels. With `direct_a` or `direct_b`
+the operand is read where it lies (B only where its columns are contiguous)."""
+
+GROUPS = 4
+"""Panels of A that are packed together: as many columns as share a cache line or two."""
+
+
+def name_of(isa: Isa, dtype: str) -> str:
+    """The name of the function that multiplies."""
+    return f"ssft_gemm_{dtype}_{isa.name}"
+
+
+def functions(isa: Isa, dtype: str) -> dict[str, str]:
+    """The function that multiplies and all that it calls, by name."""
+    found = {
+        micro.name_of(isa, dtype, vectors): micro.micro_kernel(isa, dtype, vectors)
+        for vectors in range(1, isa.vectors + 1)
+    }
+    for width in {isa.rows, isa.lanes(dtype)}:
+        found[panels.name_of(isa, dtype, width)] = panels.pack(isa, dtype, width)
+    found[name_of(isa, dtype)] = _multiply(isa, dtype)
+    return found
+
+
+def panel_bytes(isa: Isa, dtype: str, rows: int, columns: int, k: int) -> tuple[int, int]:
+    """Bytes that packed blocks of A (`rows` x `k`) and B (`k` x `columns`) take.
+
+    With the slack that packing needs behind the last panel; multiples of 64.
+    """
+    lanes, item = isa.lanes(dtype), ITEM[dtype]
+    a = (-(-rows // isa.rows) * k + isa.rows) * isa.rows * item
+    b = (-(-columns // lanes) * k * lanes + lanes * isa.columns(dtype)) * item
+    return -(-a // 64) * 64, -(-b // 64) * 64
+
+
+def _multiply(isa: Isa, dtype: str) -> str:
+    text = Text()
+    with text.loop(0, "%n", "%nc") as jc:
+        columns = text.least(text.sub("%n", jc), "%nc")
+        with text.loop(0, "%k", "%kc") as pc:
+            depth = text.least(text.sub("%k", pc), "%kc")
+            add = text.either("%add", text.compare("ne", pc, 0))
+            b = text.at(text.at("%b", text.mul(jc, "%b_n")), text.mul(pc, "%b_k"))
+            with text.loop(0, "%m", "%mc") as ic:
+                rows = text.least(text.sub("%m", ic), "%mc")
+                a = text.at(text.at("%a", text.mul(ic, "%a_m")), text.mul(pc, "%a_k"))
+                c = text.at("%c", text.mul(ic, "%c_m"))
+                c = text.at(c, text.mul(jc, ITEM[dtype]))
+                first = text.compare("eq", ic, 0)
+                with text.when(text.negated("%direct_a")):
+                    _pack_a(text, isa, dtype, a, rows, depth)
+                _block(text, isa, dtype, a, b, c, (rows, columns, depth), first, add)
+    return text.function(name_of(isa, dtype), PARAMETERS, isa.attributes)
+
+
+def _pack_a(text: Text, isa: Isa, dtype: str, a: str, rows: str, depth: str) -> None:
+    item = ITEM[dtype]
+    per_k = isa.rows * item
+    panel = text.mul(depth, per_k)
+    with text.loop(0, rows, GROUPS * isa.rows) as i:
+        some = text.least(text.sub(rows, i), GROUPS * isa.rows)
+        source = text.at(a, text.mul(i, "%a_m"))
+        target = text.at("%panels_a", text.mul(text.mul(i, depth), item))
+        values = (source, "%a_m", "%a_k", some, depth, target, panel, text.number(per_k))
+        _call(text, panels.name_of(isa, dtype, isa.rows), values, panels.PARAMETERS)
+
+
+def _block(
+    text: Text,
+    isa: Isa,
+    dtype: str,
+    a: str,
+    b: str,
+    c: str,
+    sizes: tuple[str, str, str],
+    first: str,
+    add: str,
+) -> None:
+    """Multiplies a block of A with a block of B, panel by panel of B."""
+    rows, columns, depth = sizes
+    item, lanes = ITEM[dtype], isa.lanes(dtype)
+    packed = text.number(item), text.number(isa.rows * item)
+    a = text.select("%direct_a", a, "%panels_a", PTR)
+    a_m = text.select("%direct_a", "%a_m", packed[0])
+    a_k = text.select("%direct_a", "%a_k", packed[1])
+    a_panel = text.select("%direct_a", text.mul("%a_m", isa.rows), text.mul(depth, packed[1]))
+    zero = text.number(0)
+    text.do(f"%end = scf.while (%j = {zero}) : (i64) -> i64 {{")
+    more = text.compare("slt", "%j", columns)
+    text.do(f"scf.condition({more}) %j : i64")
+    text.do("} do {")
+    text.do("^bb0(%j: i64):")
+    rest = text.sub(columns, "%j")
+    width = _width(text, isa, dtype, rest)
+    some = text.least(rest, width)
+    direct = text.both("%direct_b", text.compare("eq", some, width))
+    source = text.at(b, text.mul("%j", "%b_n"))
+    start = text.mul(text.mul("%j", depth), item)
+    panel = text.at("%panels_b", text.select("%keep_b", start, zero))
+    per_k = text.mul(width, item)
+    stale = text.either(first, text.negated("%keep_b"))
+    with text.when(text.both(stale, text.negated(direct))):
+        values = (source, "%b_n", "%b_k", some, depth, panel, text.number(isa.vector), per_k)
+        _call(text, panels.name_of(isa, dtype, lanes), values, panels.PARAMETERS)
+    panel = text.select(direct, source, panel, PTR)
+    b_k = text.select(direct, "%b_k", per_k)
+    target = text.at(c, text.mul("%j", item))
+    for vectors in range(1, isa.vectors + 1):
+        with (
+            text.when(text.compare("eq", width, vectors * lanes)),
+            text.loop(0, rows, isa.rows) as i,
+        ):
+            left = text.at(a, text.mul(text.binary("divui", i, isa.rows), a_panel))
+            tile = text.at(target, text.mul(i, "%c_m"))
+            height = text.least(text.sub(rows, i), isa.rows)
+            values = (depth, left, a_m, a_k, panel, b_k, tile, "%c_m", height, some, add)
+            _call(text, micro.name_of(isa, dtype, vectors), values, micro.PARAMETERS)
+    text.do(f"scf.yield {text.add('%j', width)} : i64")
+    text.do("}")
+
+
+def _width(text: Text, isa: Isa, dtype: str, rest: str) -> str:
+    """The columns of the next panel, if `rest` are left.
+
+    The widest, but the last two share what is left, because one vector per row is slow.
+    """
+    lanes, widest = isa.lanes(dtype), isa.columns(dtype)
+    vectors = text.binary("divui", text.add(rest, lanes - 1), lanes)
+    needed = text.least(text.mul(vectors, lanes), widest)
+    lonely = text.compare("eq", vectors, isa.vectors + 1)
+    return text.select(lonely, text.number(widest - lanes), needed)
+
+
+def _call(
+    text: Text, name: str, values: tuple[str, ...], parameters: tuple[tuple[str, str], ...]
+) -> None:
+    types = (type_ for _, type_ in parameters)
+    text.call(name, list(zip(values, types, strict=True)))
