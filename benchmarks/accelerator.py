@@ -16,9 +16,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from models import SIZES, make_batch, make_model
 from rich.console import Console
 from rich.table import Table
-from step_time import SIZES, make_batch, make_model
 
 from ssft.compiler import Recipe, compile, compile_file
 from ssft.compiler.backends.hw import compile_program

@@ -1,144 +1,240 @@
-"""Time of one training step: PyTorch eager against compiled plans, interleaved in one process.
+"""One training step: PyTorch eager, torch.compile, LoRA (peft), hand-written S2FT, and our plans.
 
-Eager runs at its best settings: SDPA, fused AdamW, gradients freed by ``set_to_none``. Every
-contender sees the same model, batch and clipping. Prints medians with the 10 % and 90 % quantiles
-over ``--rounds`` rounds after two rounds of warm-up; ``--json`` writes them.
+All contenders train the same model on the same batch with the same clipping and run in turn in one
+process, so that what else the machine does hits all alike. Before that, each runs alone in two
+processes with an empty cache and then with what the first has cached: these give the time to the
+first step and the memory. Prints a table of medians with 10 % and 90 % quantiles; every ratio is
+over the first contender, dense eager.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import re
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import torch
-from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
-
-from ssft.compiler import Recipe, compile
-from ssft.runtime import Session
-
-SIZES = {
-    "T": dict(hidden=64, layers=2, heads=4, feed_forward=176, vocabulary=256, batch=2, length=16),
-    "S": dict(
-        hidden=256, layers=4, heads=8, feed_forward=704, vocabulary=4096, batch=4, length=128
-    ),
-    "M": dict(
-        hidden=1024, layers=2, heads=16, feed_forward=2752, vocabulary=8192, batch=2, length=256
-    ),
-}
-NORM = 1.0
-
-
-def make_model(size: dict[str, int]) -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=size["vocabulary"],
-        hidden_size=size["hidden"],
-        intermediate_size=size["feed_forward"],
-        num_hidden_layers=size["layers"],
-        num_attention_heads=size["heads"],
-        num_key_value_heads=size["heads"],
-        max_position_embeddings=size["length"],
-        attn_implementation="sdpa",
-        use_cache=False,
-    )
-    return LlamaForCausalLM(config).train()
-
-
-def make_batch(size: dict[str, int]) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    shape = (size["batch"], size["length"])
-    ids = torch.randint(size["vocabulary"], shape, generator=generator)
-    return {"input_ids": ids, "labels": ids.clone()}
-
-
-def eager_step(size: dict[str, int]) -> Callable[[], float]:
-    model, batch = make_model(size), make_batch(size)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
-
-    def step() -> float:
-        loss = model(**batch).loss
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), NORM)
-        optimizer.step()
-        return float(loss.detach())
-
-    return step
-
-
-def plan_step(size: dict[str, int], recipe: Recipe) -> Callable[[], float]:
-    batch = make_batch(size)
-    plan = compile(
-        make_model(size),
-        batch,
-        optimizer=lambda params: torch.optim.AdamW(params, lr=1e-4, weight_decay=0.0),
-        recipe=recipe,
-        max_grad_norm=NORM,
-    )
-    session = Session.from_text(plan.text(), plan.stored_weights())
-    return lambda: session.step(batch)
-
-
-def measure(steps: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Runs all contenders in turn, `rounds` times; returns seconds."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(rounds + 2):
-        for name, step in steps.items():
-            start = perf_counter()
-            step()
-            if number >= 2:
-                times[name].append(perf_counter() - start)
-    return times
+WARM_UP = 3
+HERE = Path(__file__).parent
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=SIZES, default="S")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    parsed = parser.parse_args()
-    torch.set_num_threads(parsed.threads)
-    size = SIZES[parsed.size]
-    steps = {
-        "eager, dense": eager_step(size),
-        "plan, dense": plan_step(size, Recipe("full")),
-        "plan, s2ft 5 %": plan_step(size, Recipe("s2ft", ratio=0.05)),
-    }
-    times = measure(steps, parsed.rounds)
-    base = statistics.median(times["eager, dense"])
-    result: dict[str, Any] = {
-        "size": parsed.size,
-        "threads": parsed.threads,
-        "processor": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-        "contenders": {},
-    }
-    print(f"size {parsed.size}, {parsed.threads} threads, {parsed.rounds} rounds")
-    for name, seconds in times.items():
-        quantiles = statistics.quantiles(seconds, n=10)
-        median = statistics.median(seconds)
-        result["contenders"][name] = {
-            "median": median,
-            "p10": quantiles[0],
-            "p90": quantiles[-1],
-            "ratio": median / base,
-        }
-        print(
-            f"{name:18} {1e3 * median:8.1f} ms  [{1e3 * quantiles[0]:.1f}, "
-            f"{1e3 * quantiles[-1]:.1f}]  {median / base:.2f} of eager"
-        )
-    if parsed.json:
-        parsed.json.write_text(json.dumps(result, indent=1) + "\n")
+    """Measures, prints, and writes what was asked for."""
+    options = _arguments()
+    if options.alone:
+        print(json.dumps(run_alone(options)))
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        options.directory = Path(directory)
+        os.environ |= _caches(options.directory)
+        result = measure(options)
+    show(result)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    if options.plot:
+        from plots import step_chart
+
+        step_chart(result, options.plot)
     return 0
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures of all contenders."""
+    import torch
+    from contenders import NAMES, PLANS, plan_path, write_plan
+    from models import SIZES
+
+    torch.set_num_threads(options.threads)
+    size = SIZES[options.size]
+    names = [n for n in NAMES if n == NAMES[0] or re.search(options.only, n)]
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for name in names:
+        _say(f"{name}: alone")
+        if name in PLANS:
+            found[name] |= write_plan(name, size, plan_path(name, options.directory))
+        if not options.quick:
+            cold, warm = (_alone(name, options) for _ in range(2))
+            found[name] |= {
+                "first_step_cold": cold["first_step"],
+                "first_step_warm": warm["first_step"],
+                "memory": warm["memory"],
+            }
+    for name, figures in _interleaved(names, options).items():
+        found[name] |= figures
+    for figures in found.values():
+        for key in ("median", "memory"):
+            if key in figures:
+                figures[f"{key}_ratio"] = figures[key] / found[names[0]][key]
+    return {
+        "size": options.size,
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "contenders": found,
+    }
+
+
+def _interleaved(names: list[str], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Times all contenders in turn; the quantiles are of `options.rounds` rounds."""
+    from contenders import make_step
+    from models import SIZES
+
+    steps = {}
+    for name in names:
+        _say(f"{name}: warming up")
+        steps[name] = make_step(name, SIZES[options.size], options.directory)
+        for _ in range(WARM_UP):
+            steps[name].run()
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(options.rounds):
+        _say(f"round {number + 1} of {options.rounds}")
+        for name, step in steps.items():
+            start = perf_counter()
+            step.run()
+            times[name].append(perf_counter() - start)
+    phases: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for number in range(1 + options.rounds // 2):
+        _say(f"phases, round {number} of {options.rounds // 2}")
+        for name, step in steps.items():
+            found = step.phases()
+            if number:  # the first round warms up
+                phases[name].append(found)
+    return {
+        name: {
+            "median": statistics.median(values),
+            "p10": statistics.quantiles(values, n=10, method="inclusive")[0],
+            "p90": statistics.quantiles(values, n=10, method="inclusive")[-1],
+            "phases": {
+                phase: statistics.median(entry[phase] for entry in phases[name])
+                for phase in (phases[name][0] if phases[name] else ())
+            },
+        }
+        for name, values in times.items()
+    }
+
+
+def run_alone(options: argparse.Namespace) -> dict[str, float]:
+    """Time to the first step and peak memory of one contender; both over the imports' own."""
+    name = options.alone
+    from contenders import PLANS, make_step
+    from models import SIZES
+
+    if name in PLANS:
+        import numpy  # noqa: F401
+
+        from ssft.runtime import Session  # noqa: F401
+    import torch
+
+    torch.set_num_threads(options.threads)
+    torch.mm(torch.ones(64, 64), torch.ones(64, 64))  # libraries' own start
+    before = _memory("VmRSS")
+    start = perf_counter()
+    step = make_step(name, SIZES[options.size], options.directory)
+    step.run()
+    first = perf_counter() - start
+    for _ in range(WARM_UP):
+        step.run()
+    return {"first_step": first, "memory": float(_memory("VmHWM") - before)}
+
+
+def _alone(name: str, options: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, __file__, "--alone", name, "--size", options.size]
+    command += ["--threads", str(options.threads), "--directory", str(options.directory)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE)
+    if done.returncode:
+        raise SystemExit(f"{name} failed alone:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _caches(directory: Path) -> Mapping[str, str]:
+    """Where compilers keep what they made: empty to begin with."""
+    return {
+        "SSFT_CACHE_DIR": str(directory / "ssft"),
+        "TORCHINDUCTOR_CACHE_DIR": str(directory / "inductor"),
+        "TRANSFORMERS_VERBOSITY": "error",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def _memory(key: str) -> int:
+    """Bytes of a line of this process' status."""
+    status = Path("/proc/self/status").read_text()
+    found = re.search(rf"^{key}:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.machine()
+    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return found[1] if found else platform.machine()
+
+
+def show(result: dict[str, Any]) -> None:
+    """Prints the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"size {result['size']}, {result['threads']} threads, {result['rounds']} rounds; "
+        f"{result['processor']}, torch {result['torch']}",
+        title_justify="left",
+    )
+    columns = ("step ms", "10-90 %", "ratio", "forward", "backward", "update", "MiB", "ratio",
+               "first step s: cold", "warm")  # fmt: skip
+    table.add_column("contender")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, figures in result["contenders"].items():
+        phases = figures["phases"]
+        table.add_row(
+            *(name, f"{1e3 * figures['median']:.1f}"),
+            f"{1e3 * figures['p10']:.1f}-{1e3 * figures['p90']:.1f}",
+            f"{figures['median_ratio']:.2f}",
+            *(f"{1e3 * phases[phase]:.1f}" if phase in phases else ""
+              for phase in ("forward", "backward", "update")),
+            _number(figures, "memory", "{:.0f}", 2**-20),
+            _number(figures, "memory_ratio", "{:.2f}"),
+            *(_number(figures, key, "{:.2f}") for key in ("first_step_cold", "first_step_warm")),
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
+
+
+def _number(figures: dict[str, Any], key: str, text: str, factor: float = 1) -> str:
+    return text.format(factor * figures[key]) if key in figures else ""
+
+
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", default="S", help="T, S, M, GQA or MiniLM (default: S)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", default="", metavar="REGEX", help="contenders beside dense eager")
+    parser.add_argument("--quick", action="store_true", help="neither memory nor first steps")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg|.png|.html")
+    parser.add_argument("--alone", metavar="NAME", help=argparse.SUPPRESS)
+    parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
