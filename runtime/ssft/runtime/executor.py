@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo
+from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature
 
 
 class Executor(Protocol):
@@ -27,18 +27,40 @@ class Executor(Protocol):
         ...
 
 
-def make_executor(device: str, plan_text: str) -> Executor:
+class CachedExecutor(Executor, Protocol):
+    """One that came from the cache, and knows the plan's signature without the plan."""
+
+    @property
+    def signature(self) -> StepSignature:
+        """What the plan says about its arguments and results."""
+        ...
+
+
+def find_executor(device: str, plan_text: str, *, cache: bool = True) -> CachedExecutor | None:
+    """The program of a plan that was compiled for the device before, if it is in the cache.
+
+    Only the CPU's programs are kept; for others, and without `cache`, there is none.
+    """
+    if device != "cpu" or not cache:
+        return None
+    from ssft.compiler.backends.cpu import find_step_program
+
+    return find_step_program(plan_text)
+
+
+def make_executor(device: str, plan_text: str, *, cache: bool = True) -> Executor:
     """Compiles the plan `plan_text` for a device.
 
     ``cpu`` runs native code; ``ssft-hw:MACHINE`` the functional model of the accelerator, with bf16
     products, and ``ssft-hw:MACHINE:f32`` with f32 products; ``numpy`` interprets the plan, and
-    ``numpy:bf16`` and ``numpy:f32`` do so with the accelerator's arithmetic.
+    ``numpy:bf16`` and ``numpy:f32`` do so with the accelerator's arithmetic. `cache` lets the CPU's
+    programs be taken from, and put into, the cache on disk.
     """
     kind = device.partition(":")[0]
     if kind == "cpu":
-        from ssft.compiler.backends.cpu import compile_step
+        from ssft.compiler.backends.cpu import CpuOptions, compile_step
 
-        return compile_step(plan_text)
+        return compile_step(plan_text, CpuOptions(cache=cache))
     if kind == "ssft-hw":
         from ssft.runtime.accelerator import compile_for_accelerator
 
@@ -53,8 +75,12 @@ def make_executor(device: str, plan_text: str) -> Executor:
     )
 
 
-def make_evaluator(device: str, plan_text: str) -> Executor:
+def make_evaluator(device: str, plan_text: str, *, cache: bool = True) -> Executor:
     """Compiles only what the loss of the plan needs; running it changes no argument."""
+    if device == "cpu":
+        from ssft.compiler.backends.cpu import CpuOptions, compile_step
+
+        return compile_step(plan_text, CpuOptions(cache=cache), only_loss=True)
     from ssft.compiler.backends.loss_only import loss_only
 
     return make_executor(device, loss_only(plan_text))

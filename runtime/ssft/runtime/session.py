@@ -19,7 +19,7 @@ from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 from ssft.runtime.buffers import allocate, batch_arrays
 from ssft.runtime.checkpoint import load_checkpoint, save_checkpoint
-from ssft.runtime.executor import Executor, make_evaluator, make_executor
+from ssft.runtime.executor import Executor, find_executor, make_evaluator, make_executor
 from ssft.runtime.layout import full_layout, original, with_aliases
 from ssft.runtime.weights_file import load_weights, same_shape
 
@@ -38,6 +38,7 @@ class Session:
         plan: path of the plan; its weights are read from the sidecar next to it.
         device: ``"cpu"``.
         allow_non_finite: go on if a loss is infinite or not a number, instead of raising.
+        cache: use the cache of compiled steps on disk.
 
     Raises:
         UserError: the plan or its weights are missing, damaged or of another version.
@@ -49,11 +50,11 @@ class Session:
         device: str = "cpu",
         *,
         allow_non_finite: bool = False,
+        cache: bool = True,
     ) -> None:
         path = Path(plan)
-        text = _read_plan(path)
-        signature = _parse_plan(text, str(path))
-        self._start(text, signature, load_weights(path, signature), device, allow_non_finite)
+        self._open(_read_plan(path), str(path), device, cache)
+        self._start(load_weights(path, self.signature), allow_non_finite)
         self.directory = path.parent
 
     @classmethod
@@ -64,35 +65,39 @@ class Session:
         device: str = "cpu",
         *,
         allow_non_finite: bool = False,
+        cache: bool = True,
     ) -> Session:
         """A session of the plan `text` with parameters `weights`, laid out as the plan says."""
         session = cls.__new__(cls)
-        signature = _parse_plan(text, "plan")
+        session._open(text, "plan", device, cache)
+        dtypes = {argument.name: argument.dtype for argument in session.signature.arguments}
         arrays = {
-            name: value if isinstance(value, Array) else Array(_dtype_of(signature, name), value)
+            name: value if isinstance(value, Array) else Array(dtypes.get(name, ""), value)
             for name, value in weights.items()
         }
-        session._start(text, signature, arrays, device, allow_non_finite)
+        session._start(arrays, allow_non_finite)
         return session
 
-    def _start(
-        self,
-        text: str,
-        signature: StepSignature,
-        weights: Mapping[str, Array],
-        device: str,
-        allow_non_finite: bool,
-    ) -> None:
-        self.signature = signature
-        self.directory: Path | None = None
-        self.device = device
-        self.allow_non_finite = allow_non_finite
-        self.plan_hash = hashlib.sha256(text.encode()).hexdigest()
+    def _open(self, text: str, file: str, device: str, cache: bool) -> None:
+        """Reads the signature of the plan `text`, with its program if that is in the cache."""
+        self.device, self.cache = device, cache
         self._text = text
+        self._found = find_executor(device, text, cache=cache)
+        self.signature = self._found.signature if self._found else _parse_plan(text, file)
+        _check_version(self.signature, file)
+
+    def _start(self, weights: Mapping[str, Array], allow_non_finite: bool) -> None:
+        signature = self.signature
+        self.directory: Path | None = None
+        self.allow_non_finite = allow_non_finite
+        self.plan_hash = hashlib.sha256(self._text.encode()).hexdigest()
         self._orders = axis_orders(signature.permutations)
         self._arrays = [_initial(argument, signature, weights) for argument in signature.arguments]
-        self._executor = make_executor(device, text)
-        self._outputs = [allocate(r.shape, r.dtype) for r in self._executor.outputs]
+        self._addresses = [array.ctypes.data for array in self._arrays]
+        self._executor: Executor = self._found or make_executor(
+            self.device, self._text, cache=self.cache
+        )
+        self._outputs = _Outputs(self._executor)
         self._evaluator: Executor | None = None
 
     def watch(self, on_progress: Callable[[int, int], None]) -> None:
@@ -114,7 +119,7 @@ class Session:
             NonFiniteLossError: the loss is not finite; the weights are already updated with it.
         """
         self._executor.run(self._pointers(batch, self._outputs))
-        loss = self._loss(self._executor, self._outputs)
+        loss = self._outputs.loss()
         if not math.isfinite(loss) and not self.allow_non_finite:
             raise NonFiniteLossError(
                 f"the loss is {loss} at step {self.step_count}",
@@ -132,26 +137,19 @@ class Session:
         The step is compiled a second time, without its backward pass, when this is first called.
         """
         if self._evaluator is None:
-            self._evaluator = make_evaluator(self.device, self._text)
-        outputs = [allocate(r.shape, r.dtype) for r in self._evaluator.outputs]
+            self._evaluator = make_evaluator(self.device, self._text, cache=self.cache)
+        outputs = _Outputs(self._evaluator)
         self._evaluator.run(self._pointers(batch, outputs))
-        return self._loss(self._evaluator, outputs)
+        return outputs.loss()
 
-    def _pointers(self, batch: Mapping[str, Any], outputs: list[np.ndarray]) -> list[int]:
+    def _pointers(self, batch: Mapping[str, Any], outputs: _Outputs) -> list[int]:
         inputs = batch_arrays(self.signature.inputs, batch)
-        arrays = [
-            inputs[a.name] if a.role == "input" else self._arrays[a.index]
-            for a in self.signature.arguments
-        ]
-        # Scalars the caller may reuse stay alive through `inputs` until the run is over.
+        # What the caller may reuse stays alive through `inputs` until the run is over.
         self._inputs = inputs
-        return [array.ctypes.data for array in [*arrays, *outputs]]
-
-    def _loss(self, executor: Executor, outputs: list[np.ndarray]) -> float:
-        for result, array in zip(executor.outputs, outputs, strict=True):
-            if result.role == "loss":
-                return _scalar(array, result.dtype)
-        raise UserError("the plan has no result with the role 'loss'")
+        pointers = self._addresses + outputs.addresses
+        for argument in self.signature.inputs:
+            pointers[argument.index] = inputs[argument.name].ctypes.data
+        return pointers
 
     def model_file(self) -> str | None:
         """Returns the model file that the plan was compiled from, if the plan says which.
@@ -200,7 +198,7 @@ class Session:
         """The further scalars that the last step computed, by name."""
         return {
             result.name or f"metric{result.index}": _scalar(array, result.dtype)
-            for result, array in zip(self._executor.outputs, self._outputs, strict=True)
+            for result, array in self._outputs.pairs
             if result.role == "metric"
         }
 
@@ -211,7 +209,7 @@ class Session:
         Empty unless the plan was compiled to give them out.
         """
         parts: dict[str, list[Any]] = {}
-        for result, array in zip(self._executor.outputs, self._outputs, strict=True):
+        for result, array in self._outputs.pairs:
             if result.role == "gradient":
                 parts.setdefault(result.name or "", []).append((result, array))
         parameters = {a.name: a for a in self.signature.parameters}
@@ -253,6 +251,21 @@ class Session:
         load_checkpoint(path, self.signature.arguments, self._arrays, self.plan_hash)
 
 
+class _Outputs:
+    """Memory for what an executor returns: loss, metrics, gradients."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.pairs = [(result, allocate(result.shape, result.dtype)) for result in executor.outputs]
+        self.addresses = [array.ctypes.data for _, array in self.pairs]
+        self._losses = [pair for pair in self.pairs if pair[0].role == "loss"]
+
+    def loss(self) -> float:
+        if not self._losses:
+            raise UserError("the plan has no result with the role 'loss'")
+        result, array = self._losses[0]
+        return _scalar(array, result.dtype)
+
+
 def _read_plan(path: Path) -> str:
     try:
         return path.read_text()
@@ -263,7 +276,7 @@ def _read_plan(path: Path) -> str:
 
 
 def _parse_plan(text: str, file: str) -> StepSignature:
-    """Reads and checks the signature of the plan `text`."""
+    """Reads the signature of the plan `text`."""
     try:
         module = ir.Module.parse(text, new_context())
     except ir.MLIRError as error:
@@ -272,14 +285,16 @@ def _parse_plan(text: str, file: str) -> StepSignature:
         raise UserError(
             f"'{file}' is not a complete plan: {message}", _location(file, first)
         ) from None
-    signature = read_signature(module)
+    return read_signature(module)
+
+
+def _check_version(signature: StepSignature, file: str) -> None:
     if signature.version is not None and signature.version not in SUPPORTED_VERSIONS:
         raise UserError(
             f"'{file}' is a plan of version {signature.version}, "
             f"but this runtime reads version {SUPPORTED_VERSIONS[0]}",
             notes=["compile the model again with this version of ssft"],
         )
-    return signature
 
 
 def _location(file: str, diagnostic: Any) -> SourceLocation:
@@ -310,10 +325,6 @@ def _initial(
     elif argument.role == "hyper":
         array[...] = signature.optimizer.get(argument.name, 0.0)
     return array
-
-
-def _dtype_of(signature: StepSignature, name: str) -> str:
-    return next((a.dtype for a in signature.arguments if a.name == name), "")
 
 
 def _scalar(array: np.ndarray, dtype: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ssft.compiler.backends.cpu.schedule import Schedule
 
@@ -39,6 +40,15 @@ def lifetimes(schedule: Schedule) -> dict[int, Lifetime]:
                 first = found[operand.buffer].first if operand.buffer in found else position
                 found[operand.buffer] = Lifetime(buffer.bytes, first, position)
     return found
+
+
+def alive(wanted: Mapping[int, Lifetime]) -> int:
+    """The most bytes in use at once: no arena can be smaller."""
+    changes: dict[int, int] = {}
+    for life in wanted.values():
+        changes[life.first] = changes.get(life.first, 0) + life.bytes
+        changes[life.last + 1] = changes.get(life.last + 1, 0) - life.bytes
+    return max(accumulate(changes[position] for position in sorted(changes)), default=0)
 
 
 def plan(wanted: Mapping[int, Lifetime]) -> ArenaPlan:

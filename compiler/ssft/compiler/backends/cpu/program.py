@@ -9,7 +9,8 @@ from time import thread_time
 
 import numpy as np
 
-from ssft.compiler.backends.cpu.arena import ALIGNMENT, ArenaPlan
+from ssft.compiler.backends.cpu import arena
+from ssft.compiler.backends.cpu.arena import ArenaPlan
 from ssft.compiler.backends.cpu.loader import NativeCode
 from ssft.compiler.backends.cpu.schedule import Schedule
 from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature
@@ -25,13 +26,32 @@ class KernelTime:
     seconds: float
 
 
+@dataclass(frozen=True)
+class MemoryUse:
+    """The bytes of data that a step works on, all of them: a step allocates nothing.
+
+    `arguments` and `outputs` belong to the caller, `arena` (temporaries) and `constants` to the
+    program. `alive` is the most bytes of temporaries that are in use at once: no arena is smaller.
+    """
+
+    arguments: int
+    outputs: int
+    arena: int
+    constants: int
+    alive: int
+
+    @property
+    def total(self) -> int:
+        """All bytes together."""
+        return self.arguments + self.outputs + self.arena + self.constants
+
+
 class CpuProgram:
     """One training step as machine code.
 
     `arguments` describe what `run` expects, in order; `outputs` are the results that update no
     argument (loss, metrics, gradients), whose memory the caller passes behind the arguments.
-    Updates are written into the arguments themselves. `arena_bytes` of scratch memory belong to
-    the program; a step allocates nothing.
+    Updates are written into the arguments themselves. `memory` accounts for all of it.
     """
 
     def __init__(
@@ -41,11 +61,12 @@ class CpuProgram:
         self.schedule = schedule
         self.arena_bytes = plan.bytes
         self._code = code
+        self._plan = plan
         self._constants = [np.frombuffer(b.data, np.uint8) for b in schedule.buffers if b.data]
         self._arena: np.ndarray | None = None
-        self._plan = plan
         self._bound: tuple[int, ...] = ()
         self._layout_cells()
+        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(code.run)
 
     @property
     def arguments(self) -> tuple[ArgumentInfo, ...]:
@@ -57,6 +78,17 @@ class CpuProgram:
         """What the pointers behind the arguments point to."""
         return tuple(r for r in self.signature.results if r.updates_arg is None)
 
+    @property
+    def memory(self) -> MemoryUse:
+        """The memory of a step by purpose, in bytes."""
+        return MemoryUse(
+            arguments=sum(argument.bytes for argument in self.arguments),
+            outputs=sum(result.bytes for result in self.outputs),
+            arena=self.arena_bytes,
+            constants=sum(constant.nbytes for constant in self._constants),
+            alive=arena.alive(arena.lifetimes(self.schedule)),
+        )
+
     def run(self, pointers: Sequence[int]) -> None:
         """Runs one step on the memory at `pointers`: the arguments, then the outputs.
 
@@ -64,8 +96,7 @@ class CpuProgram:
         `arguments` and `outputs` say. The memory must not overlap.
         """
         self._bind(pointers)
-        function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self._code.run)
-        function(self._records.ctypes.data, len(self._records))
+        self._run(self._records_at, len(self._records))
 
     def profile(self, pointers: Sequence[int]) -> list[KernelTime]:
         """Runs one step kernel by kernel; the kernel that takes longest comes first.
@@ -89,7 +120,10 @@ class CpuProgram:
         return sorted(found, key=lambda entry: -entry.seconds)
 
     def _layout_cells(self) -> None:
-        """Lays out the operand addresses of all calls, and the records that point to them."""
+        """Lays out the operand addresses of all calls, and the records that point to them.
+
+        `_slots` says which buffer each pointer of `run` is, and `_bases` holds buffers' addresses.
+        """
         operands = [operand for call in self.schedule.calls for operand in call.operands]
         self._buffers = np.array([o.buffer for o in operands], np.int64)
         self._offsets = np.array([o.offset for o in operands], np.uint64)
@@ -101,6 +135,14 @@ class CpuProgram:
             records.append((self._code.entries[call.kernel], cells, kernel.extent))
             position += len(call.operands)
         self._records = np.array(records, np.uint64).reshape(-1, 3)
+        self._records_at = self._records.ctypes.data
+        slots = {
+            buffer.number + (len(self.arguments) if buffer.kind == "result" else 0): number
+            for number, buffer in enumerate(self.schedule.buffers)
+            if buffer.kind in ("argument", "result")
+        }
+        self._slots = np.array([slots[position] for position in range(len(slots))], np.int64)
+        self._bases = np.zeros(len(self.schedule.buffers), np.uint64)
 
     def _bind(self, pointers: Sequence[int]) -> None:
         """Computes the address of every operand, if `pointers` are not those of the last run."""
@@ -111,17 +153,19 @@ class CpuProgram:
         if len(wanted) != expected:
             raise ValueError(f"the step takes {expected} pointers, not {len(wanted)}")
         if self._arena is None:
-            self._arena = np.empty(self.arena_bytes + ALIGNMENT, np.uint8)
-        arena = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
-        bases, constants = [], iter(self._constants)
-        for number, buffer in enumerate(self.schedule.buffers):
-            if buffer.kind == "argument":
-                bases.append(wanted[buffer.number])
-            elif buffer.kind == "result":
-                bases.append(wanted[len(self.arguments) + buffer.number])
-            elif buffer.kind == "constant":
-                bases.append(next(constants).ctypes.data if buffer.data else 0)
-            else:
-                bases.append(arena + self._plan.offsets.get(number, 0))
-        np.add(np.array(bases, np.uint64)[self._buffers], self._offsets, out=self._cells)
+            self._allocate()
+        self._bases[self._slots] = wanted
+        np.take(self._bases, self._buffers, out=self._cells)
+        np.add(self._cells, self._offsets, out=self._cells)
         self._bound = wanted
+
+    def _allocate(self) -> None:
+        """Allocates the arena, and notes where temporaries and constants lie."""
+        self._arena = np.empty(self.arena_bytes + arena.ALIGNMENT, np.uint8)
+        start = -(-self._arena.ctypes.data // arena.ALIGNMENT) * arena.ALIGNMENT
+        constants = iter(self._constants)
+        for number, buffer in enumerate(self.schedule.buffers):
+            if buffer.kind == "temporary":
+                self._bases[number] = start + self._plan.offsets.get(number, 0)
+            elif buffer.kind == "constant" and buffer.data:
+                self._bases[number] = next(constants).ctypes.data

@@ -14,6 +14,9 @@ ROUTINES = {"f32": "sgemm_", "f64": "dgemm_"}
 TINY = 512
 """Products of fewer multiply-adds are left to plain loops: a call costs more than they do."""
 
+SHARED = 1 << 20
+"""Multiply-adds from which on independent products are shared among threads."""
+
 
 def emit(name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
     """A kernel that loops over the outer axes of `product` and calls BLAS; None if it cannot."""
@@ -39,7 +42,8 @@ def emit(name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
         *(_integer(definitions, size) for size in leading),
         _real(definitions, product.dtype, 0),
     ]
-    extent = product.outer[0].size if product.independent and product.outer[0].size > 1 else 0
+    shared = product.independent and product.multiplications >= SHARED
+    extent = product.outer[0].size if shared and product.outer[0].size > 1 else 0
     text = _function(name, product, types, swapped, names, bool(extent))
     return Kernel(name, text, operands=3, extent=extent, globals=definitions)
 
@@ -160,4 +164,4 @@ def _real(definitions: dict[str, str], dtype: str, value: int) -> str:
     return _constant(definitions, f"{dtype}_{value}", f"{float(value)} : {dtype}")
 
 
-__all__ = ["ROUTINES", "TINY", "emit"]
+__all__ = ["ROUTINES", "SHARED", "TINY", "emit"]
