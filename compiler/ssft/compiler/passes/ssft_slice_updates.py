@@ -21,6 +21,7 @@ from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signatur
 from ssft.compiler.recipes.explicit_masks import check_in_range
 from ssft.compiler.rewriting.gradient_readers import (
     GradientReaders,
+    Reach,
     all_gradients,
     find_readers,
     sum_over_tiles,
@@ -86,9 +87,9 @@ class _Rewriter:
 
     def _find_readers(self) -> dict[ir.Operation, GradientReaders]:
         """Finds who reads each update's gradients, while no gradient is rewritten yet."""
-        gradients = all_gradients(self.step)
+        reach = Reach(self.step, all_gradients(self.step))
         updates = [op for op in step_ir.operations(self.step) if op.name == "ssft.update"]
-        return {op: find_readers(_segments(op)[2], op, gradients) for op in updates}
+        return {op: find_readers(_segments(op)[2], op, reach) for op in updates}
 
     def drop(self, weight: ArgumentInfo, result: int) -> None:
         """Drops the update of a frozen parameter, and its states."""

@@ -40,7 +40,7 @@ def all_gradients(step: ir.Operation) -> set[ir.Value]:
 
 
 def find_readers(
-    gradients: Sequence[ir.Value], update: ir.Operation, every_gradient: Collection[ir.Value]
+    gradients: Sequence[ir.Value], update: ir.Operation, reach: Reach
 ) -> GradientReaders:
     """Finds what reads `gradients` (the operands of `update`) on the way to scalars of updates.
 
@@ -48,7 +48,7 @@ def find_readers(
     along with them. A sum that also leads back into a gradient cannot be masked.
     """
     if all(step_ir.shape_of(gradient) == [] for gradient in gradients):
-        return _find_scalar_readers(gradients, update, every_gradient)
+        return _find_scalar_readers(gradients, update, reach)
     found = GradientReaders()
     masked = set(gradients)
     pending = list(gradients)
@@ -57,7 +57,7 @@ def find_readers(
     while pending:
         value = pending.pop()
         for reader in {use.owner.operation for use in value.uses} - seen:
-            reaches = reached_from(reader.results, every_gradient)
+            reaches = reach.of(reader.results)
             if "scalar" not in reaches:
                 seen.add(reader)
             elif is_elementwise(reader):
@@ -84,14 +84,14 @@ def find_readers(
 
 
 def _find_scalar_readers(
-    gradients: Sequence[ir.Value], update: ir.Operation, every_gradient: Collection[ir.Value]
+    gradients: Sequence[ir.Value], update: ir.Operation, reach: Reach
 ) -> GradientReaders:
     found = GradientReaders()
     for use in (use for gradient in gradients for use in gradient.uses):
         reader = use.owner.operation
         if reader == update:
             continue
-        reaches = reached_from(reader.results, every_gradient)
+        reaches = reach.of(reader.results)
         if reader.name == "ssft.update" or reaches == {"scalar", "gradient"}:
             found.unmaskable = reader
         elif "scalar" in reaches:
@@ -99,37 +99,66 @@ def _find_scalar_readers(
     return found
 
 
-def reached_from(values: Iterable[ir.Value], every_gradient: Collection[ir.Value]) -> set[str]:
-    """Returns what `values` lead to: ``"scalar"``, ``"gradient"``, both or neither.
+class Reach:
+    """What values lead to, remembered: many gradients are read by the same operations.
 
-    A scalar is what updates capture or the step returns, such as the norm as a metric, but not the
-    loss. Paths end at gradients: what reads those is their own affair.
+    To be used as long as the step does not change.
     """
-    found: set[str] = set()
-    pending = list(values)
-    seen = set(pending)
-    while pending:
-        value = pending.pop()
-        if value in every_gradient:
-            found.add("gradient")
-            continue
+
+    def __init__(self, step: ir.Operation, every_gradient: Collection[ir.Value]) -> None:
+        self.every_gradient = every_gradient
+        self.losses = {
+            number
+            for number, attributes in enumerate(step_ir.result_attributes(step))
+            if step_ir.text(attributes, "ssft.role") == "loss"
+        }
+        self._known: dict[ir.Value, frozenset[str]] = {}
+
+    def of(self, values: Iterable[ir.Value]) -> frozenset[str]:
+        """Returns what `values` lead to: ``"scalar"``, ``"gradient"``, both or neither.
+
+        A scalar is what updates capture or the step returns, such as the norm as a metric, but not
+        the loss. Paths end at gradients: what reads those is their own affair.
+        """
+        return frozenset().union(*map(self._of, values))
+
+    def _of(self, value: ir.Value) -> frozenset[str]:
+        pending = [value]
+        while pending:
+            current = pending[-1]
+            found, unknown = self._uses(current)
+            if unknown:
+                pending += unknown
+                continue
+            self._known[current] = frozenset(found)
+            pending.pop()
+        return self._known[value]
+
+    def _uses(self, value: ir.Value) -> tuple[Collection[str], list[ir.Value]]:
+        """What `value` leads to as far as it is known, and values of which it is not known yet."""
+        if value in self._known:
+            return self._known[value], []
+        if value in self.every_gradient:
+            return {"gradient"}, []
+        found: set[str] = set()
+        unknown: list[ir.Value] = []
         for use in value.uses:
             op = use.owner.operation
-            parent = op.parent.operation if op.parent is not None else None
-            captured = parent is not None and parent.name == "ssft.update"
-            if captured or (op.name == "func.return" and not _is_loss(use)):
+            name = op.name
+            if name == "func.return":
+                if use.operand_number not in self.losses:
+                    found.add("scalar")
+                continue
+            parent = op.parent
+            if parent is not None and parent.operation.name == "ssft.update":
                 found.add("scalar")
-            for result in op.results:
-                if result not in seen and op.name != "ssft.update":
-                    seen.add(result)
-                    pending.append(result)
-    return found
-
-
-def _is_loss(use: ir.OpOperand) -> bool:
-    step = use.owner.operation.parent.operation
-    results = step_ir.result_attributes(step)
-    return step_ir.text(results[use.operand_number], "ssft.role") == "loss"
+            if name != "ssft.update":
+                for result in op.results:
+                    if result in self._known:
+                        found |= self._known[result]
+                    else:
+                        unknown.append(result)
+        return found, unknown
 
 
 def _numbers(reader: ir.Operation, values: set[ir.Value]) -> list[int]:

@@ -7,12 +7,12 @@ needs its own again; what stays equal is merged again afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.cost import gradients as gradients_of
 from ssft.compiler.analysis.elementwise import full_reduction, is_elementwise
-from ssft.compiler.rewriting.gradient_readers import all_gradients, reached_from
+from ssft.compiler.rewriting.gradient_readers import Reach, all_gradients
 from ssft.dialects._mlir import ir
 
 
@@ -32,7 +32,7 @@ def separate_shared_gradients(step: ir.Operation) -> int:
         producer = step_ir.owner(gradient)
         if len(updates) < 2 or producer is None or len(producer.results) != 1:
             continue
-        chain = _chain_to_sum(gradient, every_gradient)
+        chain = _chain_to_sum(gradient, Reach(step, every_gradient))
         sums = [] if not chain else [(u.owner.operation, u.operand_number) for u in _uses(chain)]
         if chain is None or (chain and not _one_addend_each(sums, updates)):
             continue
@@ -62,9 +62,7 @@ def _clone(op: ir.Operation, replaced: dict[ir.Value, ir.Value]) -> ir.Value:
     return copy.results[0]
 
 
-def _chain_to_sum(
-    gradient: ir.Value, every_gradient: Collection[ir.Value]
-) -> list[ir.Operation] | None:
+def _chain_to_sum(gradient: ir.Value, reach: Reach) -> list[ir.Operation] | None:
     """Returns the operations from `gradient` to its sum in the norm, the sum being the last.
 
     Empty if there is no norm; None if what reads the gradient is no such chain.
@@ -76,8 +74,7 @@ def _chain_to_sum(
         readers = {
             reader
             for reader in readers
-            if reader.name != "ssft.update"
-            and "scalar" in reached_from(reader.results, every_gradient)
+            if reader.name != "ssft.update" and "scalar" in reach.of(reader.results)
         }
         if not readers and not chain:
             return []
