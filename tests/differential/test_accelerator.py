@@ -21,12 +21,12 @@ from ssft.compiler.analysis.contractions import as_contraction
 from ssft.compiler.backends.cpu import compile_step
 from ssft.compiler.backends.hw import Precision
 from ssft.compiler.backends.interpreter import interpret_step
+from ssft.compiler.buffers import batch_arrays
 from ssft.compiler.frontend import capture, load_model_file
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 from ssft.runtime import Session
-from ssft.runtime.buffers import batch_arrays
 
 STEPS = 3
 ROUNDING = 2 * 2.0**-8

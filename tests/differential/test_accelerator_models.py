@@ -20,10 +20,10 @@ from torch.nn import functional as F
 
 from ssft.compiler import Recipe
 from ssft.compiler.backends.interpreter import interpret_step
+from ssft.compiler.buffers import batch_arrays
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend import capture
 from ssft.runtime import Session
-from ssft.runtime.buffers import batch_arrays
 
 sys.path.insert(0, str(Path(__file__).parent))
 

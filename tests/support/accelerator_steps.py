@@ -11,13 +11,13 @@ import numpy as np
 from ssft.compiler.backends.cpu import CpuProgram
 from ssft.compiler.backends.hw import Precision, compile_program
 from ssft.compiler.backends.interpreter import InterpreterProgram
+from ssft.compiler.buffers import storage_type
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 from ssft.hwmodel.config import Machine, load_machine
 from ssft.hwmodel.machine import FunctionalMachine
 from ssft.runtime.accelerator import AcceleratorProgram
-from ssft.runtime.buffers import storage_type
 
 Schedule = Literal["round_robin", "random"]
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import ArgumentInfo
+from ssft.compiler.tensor_files import read_safetensors
 from ssft.compiler.weights import Array, write_safetensors
-from ssft.runtime.weights_file import read_safetensors, same_shape
+from ssft.runtime.weights_file import same_shape
 
 FORMAT = "ssft-checkpoint-1"
 STORED_ROLES = ("trainable", "state", "hyper", "step", "seed")

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ssft.compiler.buffers import allocate, batch_arrays
 from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.compiler.permutation import axis_orders
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
 from ssft.compiler.weights import Array
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
-from ssft.runtime.buffers import allocate, batch_arrays
 from ssft.runtime.checkpoint import load_checkpoint, save_checkpoint
 from ssft.runtime.executor import Executor, find_executor, make_evaluator, make_executor
 from ssft.runtime.layout import full_layout, original, with_aliases

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from ssft.compiler.batches import Batch
 from ssft.compiler.diagnostics import UserError
 from ssft.runtime.comparison import Comparison
-from ssft.runtime.data import Batch
 from ssft.runtime.session import Session
 
 

@@ -129,7 +129,7 @@ def test_batch_that_does_not_fit(session: Session, values: dict[str, object], me
 def test_label_to_ignore_is_legal() -> None:
     text = plan_text().replace("array<i64: 0, 5>", "array<i64: 0, 5>, ssft.ignore = -100 : i64")
     signature = Session.from_text(text, weights()).signature
-    from ssft.runtime.buffers import batch_arrays
+    from ssft.compiler.buffers import batch_arrays
 
     values = changed(ids=np.array([0, -100, 4, 0]))
     assert batch_arrays(signature.inputs, values)["ids"][1] == -100

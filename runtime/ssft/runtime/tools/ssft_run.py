@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from ssft.compiler.batches import Batch, open_batches
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.tools.console import Progress, print_error
 from ssft.compiler.weights import Array, write_safetensors
 from ssft.runtime.comparison import Comparison
-from ssft.runtime.data import Batch, open_batches
 from ssft.runtime.session import NonFiniteLossError, Session
 from ssft.runtime.tools.display import (
     TrainingDisplay,

@@ -12,9 +12,9 @@ from side_by_side import Captured, capture_example
 from ssft.compiler import Recipe
 from ssft.compiler.backends.cpu import CpuProgram, compile_step
 from ssft.compiler.backends.interpreter import Arithmetic, InterpreterProgram, interpret_step
+from ssft.compiler.buffers import storage_type
 from ssft.compiler.permutation import axis_orders
 from ssft.compiler.plan import Plan
-from ssft.runtime.buffers import storage_type
 from ssft.runtime.layout import full_layout
 
 NATIVE = 1e-5

@@ -14,7 +14,7 @@ import numpy as np
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import ArgumentInfo
-from ssft.runtime.weights_file import read_safetensors
+from ssft.compiler.tensor_files import read_safetensors
 
 Batch = Mapping[str, Any]
 
