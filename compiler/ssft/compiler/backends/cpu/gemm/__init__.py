@@ -7,6 +7,7 @@ in which case the next provider in `PROVIDERS[name]` is asked; the last resort i
 
 from __future__ import annotations
 
+from ssft.compiler.backends.cpu.cache import open_store
 from ssft.compiler.backends.cpu.gemm import blas, emitted, isa
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product, product_of
 from ssft.compiler.backends.cpu.options import CpuOptions
@@ -15,11 +16,14 @@ from ssft.compiler.backends.cpu.schedule import Kernel
 __all__ = ["PROVIDERS", "Axis", "Product", "emit", "product_of"]
 
 
+def _host(options: CpuOptions) -> tuple[isa.Isa | None, int]:
+    return isa.select(options.isa), isa.host_threads() if options.parallel else 1
+
+
 def _emitted(
     options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
 ) -> Kernel | None:
-    host = isa.select(options.isa)
-    threads = isa.host_threads() if options.parallel else 1
+    host, threads = _host(options)
     return host and emitted.emit(name, product, types, host, threads)
 
 
@@ -29,7 +33,31 @@ def _blas(
     return blas.emit(name, product, types)
 
 
-PROVIDERS = {"emitted": (_emitted, _blas), "blas": (_blas,), "loops": ()}
+def _fastest(
+    options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
+) -> Kernel | None:
+    host, threads = _host(options)
+    if host is None:
+        return None
+    from ssft.compiler.backends.cpu.gemm import tuning  # not needed where nothing is measured
+
+    store = open_store() if options.cache else None
+    place = (str(store.directory), store.limit) if store is not None else None
+    variant = tuning.tuner(host, threads, place).choose(product)
+    if variant == tuning.BLAS:
+        return None
+    wanted = emitted.oriented(product)
+    assert wanted is not None
+    blocks = tuning.blocks_of(variant, wanted, host)
+    return emitted.emit(name, product, types, host, threads, blocks)
+
+
+PROVIDERS = {
+    "auto": (_fastest, _blas, _emitted),
+    "emitted": (_emitted, _blas),
+    "blas": (_blas,),
+    "loops": (),
+}
 
 
 def emit(options: CpuOptions, name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:

@@ -26,7 +26,7 @@ def emit(name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
         return None
     if product.m.size == 1 and product.n.size == 1:
         return None  # dot products: a fused loop reads each array once, without any call
-    call = _column_major(product)
+    call = column_major(product)
     if call is None:
         return None
     swapped, flags, leading = call
@@ -48,8 +48,12 @@ def emit(name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
     return Kernel(name, text, operands=3, extent=extent, globals=definitions)
 
 
-def _column_major(product: Product) -> tuple[bool, str, tuple[int, int, int]] | None:
-    """Whether A and B change places, the transpose flags, and the three leading dimensions."""
+def column_major(product: Product) -> tuple[bool, str, tuple[int, int, int]] | None:
+    """How BLAS can do `product`; None if it cannot.
+
+    Whether A and B change places, the transpose flags, and the three leading
+    dimensions.
+    """
     for swapped in (True, False):
         # In BLAS terms: C is rows x columns with unit stride along its rows.
         rows, columns = (product.n, product.m) if swapped else (product.m, product.n)

@@ -8,10 +8,10 @@ neither the number of threads nor the cut changes a bit.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 
 from ssft.compiler.backends.cpu.gemm import goto
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product
+from ssft.compiler.backends.cpu.gemm.goto import Blocks
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 from ssft.compiler.backends.cpu.schedule import Kernel
@@ -19,20 +19,11 @@ from ssft.compiler.backends.cpu.schedule import Kernel
 TINY = 512
 """Products of fewer multiply-adds are left to plain loops: a call costs more than they do."""
 
+LONG = 22
+"""Panels of the other operand that an operand may meet without being packed."""
+
 SHARED = 1 << 19
 """Multiply-adds from which on threads share a product."""
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """How a product is blocked: see `goto.PARAMETERS`."""
-
-    mc: int = 512
-    nc: int = 1 << 20
-    kc: int = 512
-    direct_a: bool = False
-    direct_b: bool = False
-    keep_b: bool = False
 
 
 def oriented(product: Product) -> Product | None:
@@ -71,11 +62,15 @@ def default_blocks(product: Product, isa: Isa) -> Blocks:
     lanes = isa.lanes(product.dtype)
     kc = -(-k // (-(-k // 512)))
     kc = min(k, -(-kc // lanes) * lanes)
-    few = 4
+    item = ITEM[product.dtype]
+    # Rows along k are read line by line; other strides pay for whole lines and pages.
+    columns = LONG if product.k.a == 1 else 1
+    # Rows of B a multiple of 4 KiB apart compete for the same lines of the caches.
+    rows = 4 if product.k.b * item % 4096 == 0 or kc > 256 else LONG
     return Blocks(
         kc=kc,
-        direct_a=-(-n // isa.columns(product.dtype)) <= few,
-        direct_b=product.n.b == 1 and -(-m // isa.rows) <= few,
+        direct_a=-(-n // isa.columns(product.dtype)) <= columns,
+        direct_b=product.n.b == 1 and -(-m // isa.rows) <= rows,
     )
 
 
@@ -120,12 +115,8 @@ class _Writer:
     def __init__(self, product: Product, swapped: bool, isa: Isa, blocks: Blocks) -> None:
         self.product, self.swapped, self.isa, self.blocks = product, swapped, isa, blocks
         self.item = ITEM[product.dtype]
-        columns = min(blocks.nc if blocks.keep_b else isa.columns(product.dtype), product.n.size)
-        rows, depth = min(blocks.mc, product.m.size), min(blocks.kc, product.k.size)
-        a, b = goto.panel_bytes(isa, product.dtype, rows, columns, depth)
-        ragged = product.n.size % isa.lanes(product.dtype)
-        self.a_bytes = 0 if blocks.direct_a else a
-        self.area = self.a_bytes + (b if ragged or not blocks.direct_b else 0)
+        self.a_bytes, b_bytes = goto.workspace(isa, product, blocks)
+        self.area = self.a_bytes + b_bytes
         self.text = Text()
 
     def kernel(self, name: str, types: tuple[str, ...], threads: int) -> Kernel:
@@ -233,24 +224,27 @@ class _Writer:
         text, product, blocks = self.text, self.product, self.blocks
         m0, m = self._range(product.m.size, self.isa.rows, rows)
         n0, n = self._range(product.n.size, self.isa.lanes(product.dtype), columns)
-        strides = {
-            f"{letter}_{axis}": getattr(getattr(product, axis), letter) * self.item
-            for letter, axis in (("a", "m"), ("a", "k"), ("b", "k"), ("b", "n"), ("c", "m"))
+        named = {
+            parameter: text(f"arith.constant {value} : i64")
+            if type_ == "i64"
+            else text(f"arith.constant {'true' if value else 'false'}")
+            for (parameter, type_) in goto.PARAMETERS
+            if (value := goto.constants(product, blocks).get(parameter)) is not None
         }
-        strides["c_n"] = self.item
-        named = {name: text.number(value) for name, value in strides.items()}
-        for letter, axis, start in (("a", "m", m0), ("b", "n", n0), ("c", "m", m0), ("c", "n", n0)):
+        step = text.number(self.item)
+        moves = (
+            ("a", m0, named["a_m"]),
+            ("b", n0, named["b_n"]),
+            ("c", m0, named["c_m"]),
+            ("c", n0, step),
+        )
+        for letter, start, stride in moves:
             if start is not None:
-                move = text.mul(start, named[f"{letter}_{axis}"])
+                move = text.mul(start, stride)
                 pointers = {**pointers, letter: text.at(pointers[letter], move)}
-        add = text(f"arith.constant {'true' if product.accumulate else 'false'}")
         for i in sums:
-            add = text.either(add, text.compare("ne", i, 0))
-        named |= {**pointers, "m": m, "n": n, "k": text.number(product.k.size), "add": add}
-        named |= {x: text.number(getattr(blocks, x)) for x in ("mc", "nc", "kc")}
-        for flag in ("direct_a", "direct_b", "keep_b"):
-            named[flag] = text(f"arith.constant {'true' if getattr(blocks, flag) else 'false'}")
-        named |= {"panels_a": "%area_a", "panels_b": "%area_b"}
+            named["add"] = text.either(named["add"], text.compare("ne", i, 0))
+        named |= {**pointers, "m": m, "n": n, "panels_a": "%area_a", "panels_b": "%area_b"}
         values = [(named[name], type_) for name, type_ in goto.PARAMETERS]
         text.call(goto.name_of(self.isa, product.dtype), values)
 

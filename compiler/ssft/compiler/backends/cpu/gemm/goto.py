@@ -7,7 +7,11 @@ strides and blocks are arguments: all products of a program share one copy of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from ssft.compiler.backends.cpu.gemm import micro, panels
+from ssft.compiler.backends.cpu.gemm.form import Product
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 
@@ -36,8 +40,9 @@ PARAMETERS = (
 """Strides are in bytes. `mc` and `nc` are whole numbers of panels. With `direct_a` or `direct_b`
 the operand is read where it lies (B only where its columns are contiguous)."""
 
-GROUPS = 4
-"""Panels of A that are packed together: as many columns as share a cache line or two."""
+PADDING = 64
+"""Bytes between panels of A. Packing writes many panels at once, and without them panels of a
+power of two bytes would compete for the same lines of the first-level cache."""
 
 
 def name_of(isa: Isa, dtype: str) -> str:
@@ -57,15 +62,46 @@ def functions(isa: Isa, dtype: str) -> dict[str, str]:
     return found
 
 
-def panel_bytes(isa: Isa, dtype: str, rows: int, columns: int, k: int) -> tuple[int, int]:
-    """Bytes that packed blocks of A (`rows` x `k`) and B (`k` x `columns`) take.
+@dataclass(frozen=True)
+class Blocks:
+    """How a product is blocked: see `PARAMETERS`.
 
-    With the slack that packing needs behind the last panel; multiples of 64.
+    Without `keep_b` a panel of B is packed each time it is needed, into memory that stays in the
+    cache, and not once for all blocks of rows.
     """
-    lanes, item = isa.lanes(dtype), ITEM[dtype]
-    a = (-(-rows // isa.rows) * k + isa.rows) * isa.rows * item
-    b = (-(-columns // lanes) * k * lanes + lanes * isa.columns(dtype)) * item
-    return -(-a // 64) * 64, -(-b // 64) * 64
+
+    mc: int = 512
+    nc: int = 1 << 20
+    kc: int = 512
+    direct_a: bool = False
+    direct_b: bool = False
+    keep_b: bool = False
+
+
+def workspace(isa: Isa, product: Product, blocks: Blocks) -> tuple[int, int]:
+    """Bytes, multiples of 64, of packed panels of A and of B: `PARAMETERS`' last two."""
+    item, lanes = ITEM[product.dtype], isa.lanes(product.dtype)
+    k = min(blocks.kc, product.k.size)
+    count = -(-min(blocks.mc, product.m.size) // isa.rows)
+    # Behind the last panel packing may write as many steps of k as a group has rows.
+    a = (count * k + isa.rows) * isa.rows * item + count * PADDING
+    widest = isa.columns(product.dtype)
+    columns = min(blocks.nc if blocks.keep_b else widest, product.n.size)
+    b = (-(-columns // lanes) * k + widest) * lanes * item
+    needs_b = not blocks.direct_b or product.n.size % lanes
+    return (0 if blocks.direct_a else -(-a // 64) * 64), (-(-b // 64) * 64 if needs_b else 0)
+
+
+def constants(product: Product, blocks: Blocks) -> Mapping[str, int]:
+    """The values of those `PARAMETERS` that follow from `product` alone, with its m, n and k."""
+    item = ITEM[product.dtype]
+    strides = {
+        f"{letter}_{name}": getattr(getattr(product, name), letter) * item
+        for letter, name in (("a", "m"), ("a", "k"), ("b", "k"), ("b", "n"), ("c", "m"))
+    }
+    sizes = {name: getattr(product, name).size for name in "mnk"}
+    chosen = {name: int(getattr(blocks, name)) for name in Blocks.__dataclass_fields__}
+    return {**strides, **sizes, **chosen, "add": int(product.accumulate)}
 
 
 def _multiply(isa: Isa, dtype: str) -> str:
@@ -88,16 +124,15 @@ def _multiply(isa: Isa, dtype: str) -> str:
     return text.function(name_of(isa, dtype), PARAMETERS, isa.attributes)
 
 
+def _panel_a(text: Text, isa: Isa, dtype: str, depth: str) -> str:
+    """Bytes from one panel of A to the next."""
+    return text.add(text.mul(depth, isa.rows * ITEM[dtype]), PADDING)
+
+
 def _pack_a(text: Text, isa: Isa, dtype: str, a: str, rows: str, depth: str) -> None:
-    item = ITEM[dtype]
-    per_k = isa.rows * item
-    panel = text.mul(depth, per_k)
-    with text.loop(0, rows, GROUPS * isa.rows) as i:
-        some = text.least(text.sub(rows, i), GROUPS * isa.rows)
-        source = text.at(a, text.mul(i, "%a_m"))
-        target = text.at("%panels_a", text.mul(text.mul(i, depth), item))
-        values = (source, "%a_m", "%a_k", some, depth, target, panel, text.number(per_k))
-        _call(text, panels.name_of(isa, dtype, isa.rows), values, panels.PARAMETERS)
+    panel, per_k = _panel_a(text, isa, dtype, depth), text.number(isa.rows * ITEM[dtype])
+    values = (a, "%a_m", "%a_k", rows, depth, "%panels_a", panel, per_k)
+    _call(text, panels.name_of(isa, dtype, isa.rows), values, panels.PARAMETERS)
 
 
 def _block(
@@ -118,7 +153,9 @@ def _block(
     a = text.select("%direct_a", a, "%panels_a", PTR)
     a_m = text.select("%direct_a", "%a_m", packed[0])
     a_k = text.select("%direct_a", "%a_k", packed[1])
-    a_panel = text.select("%direct_a", text.mul("%a_m", isa.rows), text.mul(depth, packed[1]))
+    a_panel = text.select(
+        "%direct_a", text.mul("%a_m", isa.rows), _panel_a(text, isa, dtype, depth)
+    )
     zero = text.number(0)
     text.do(f"%end = scf.while (%j = {zero}) : (i64) -> i64 {{")
     more = text.compare("slt", "%j", columns)
@@ -145,7 +182,8 @@ def _block(
             text.when(text.compare("eq", width, vectors * lanes)),
             text.loop(0, rows, isa.rows) as i,
         ):
-            left = text.at(a, text.mul(text.binary("divui", i, isa.rows), a_panel))
+            number = text.binary("divui", i, isa.rows)
+            left = text.at(a, text.mul(number, a_panel))
             tile = text.at(target, text.mul(i, "%c_m"))
             height = text.least(text.sub(rows, i), isa.rows)
             values = (depth, left, a_m, a_k, panel, b_k, tile, "%c_m", height, some, add)

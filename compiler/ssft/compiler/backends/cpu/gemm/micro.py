@@ -88,10 +88,7 @@ def _fetch(text: Text, isa: Isa, vectors: int, last: str) -> None:
     for row in range(isa.rows):
         place = text.at("%c", text.mul("%c_m", text.least(last, row))) if row else "%c"
         for j in range(0, vectors * isa.vector, 64):
-            text.do(
-                f'"llvm.intr.prefetch"({text.at(place, j)}) <{{rw = 1 : i32, hint = 3 : i32, '
-                f"cache = 1 : i32}}> : ({PTR}) -> ()"
-            )
+            text.prefetch(text.at(place, j), level=1, write=True)
 
 
 def _update(text: Text, isa: Isa, dtype: str, tile: list[list[str]]) -> None:

@@ -90,6 +90,13 @@ class Text:
         """Writes a value to memory."""
         self.do(f"llvm.store {value}, {pointer} {{alignment = {alignment} : i64}} : {type_}, {PTR}")
 
+    def prefetch(self, pointer: str, level: int, write: bool = False) -> None:
+        """Asks for a cache line; `level` is that of the cache that shall have it."""
+        self.do(
+            f'"llvm.intr.prefetch"({pointer}) <{{rw = {int(write)} : i32, '
+            f"hint = {4 - level} : i32, cache = 1 : i32}}> : ({PTR}) -> ()"
+        )
+
     def splat(self, scalar: str, element: str, lanes: int) -> str:
         """A vector with `scalar` in every lane."""
         vector = f"vector<{lanes}x{element}>"
