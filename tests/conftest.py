@@ -22,6 +22,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["SSFT_CACHE_DIR"] = tempfile.mkdtemp(prefix="ssft-test-cache-")
 atexit.register(shutil.rmtree, os.environ["SSFT_CACHE_DIR"], ignore_errors=True)
 
+os.environ["SSFT_VERIFY_EACH"] = "1"
+
 LIT = Path(__file__).parent / "lit"
 SUFFIXES = {".mlir", ".test"}
 GOOD = {"PASS", "XFAIL"}

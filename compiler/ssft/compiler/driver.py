@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ssft.compiler.analysis.step import find_step
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.named import DENSE, RECOGNISE, specialise
-from ssft.compiler.pipelines.run import run_pipeline
+from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
 from ssft.compiler.plan import FORMAT_VERSION, Plan
 from ssft.compiler.recipes import Recipe
 from ssft.compiler.report import step_cost
@@ -88,7 +88,7 @@ def _dense_cost(context: ir.Context, module: ir.Module, options: Options) -> dic
     """
     with context:
         dense = module.operation.clone()
-        run_pipeline(dense, DENSE, reproducer=options.reproducers)
+        _run(dense, DENSE, options)
         return step_cost(find_step(dense))
 
 
@@ -149,8 +149,14 @@ def _as_module(operation: Any) -> ir.Module:
     return module
 
 
-def _run(module: ir.Module, pipeline: Any, options: Options) -> list[str]:
-    result = run_pipeline(module, pipeline, reproducer=options.reproducers)
+def _run(module: ir.Module | ir.Operation, pipeline: Any, options: Options) -> list[str]:
+    result = run_pipeline(
+        module,
+        pipeline,
+        verify_each=verify_each_pass(),
+        verify_end=True,
+        reproducer=options.reproducers,
+    )
     return [remark.message for remark in result.remarks]
 
 

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from ssft.runtime.checkpoint import load_checkpoint, save_checkpoint
 from ssft.runtime.executor import Executor, find_executor, make_evaluator, make_executor
 from ssft.runtime.layout import full_layout, original, with_aliases
 from ssft.runtime.weights_file import load_weights, same_shape
+
+if TYPE_CHECKING:
+    from ssft.compiler.backends.cpu import MemoryUse
 
 SUPPORTED_VERSIONS = (1, "1")
 """Values of a plan's ``ssft.version`` that this runtime can run."""
@@ -192,6 +195,16 @@ class Session:
             if name is None or argument.name == name:
                 return self._arrays[argument.index]
         raise UserError(f"the plan has no argument '{name or role}'")
+
+    @property
+    def memory(self) -> MemoryUse | None:
+        """The memory that a step works on, by purpose, if the device accounts for it (the CPU)."""
+        return getattr(self._executor, "memory", None)
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether the step had been compiled before."""
+        return self._found is not None
 
     @property
     def metrics(self) -> dict[str, float]:

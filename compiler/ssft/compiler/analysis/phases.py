@@ -25,24 +25,18 @@ def ancestors(roots: list[ir.Value]) -> set[ir.Operation]:
 def used_values(op: ir.Operation) -> list[ir.Value]:
     """Returns the operands of `op` and the values that its regions capture from outside."""
     values = list(op.operands)
-    for region in op.regions:
-        for block in region.blocks:
+    used: list[ir.Value] = []
+    inside: set[ir.Value] = set()
+    pending = list(op.regions)
+    while pending:
+        for block in pending.pop():
+            inside.update(block.arguments)
             for inner in block.operations:
                 inner = inner.operation
-                values += [value for value in used_values(inner) if not _inside(value, op)]
-    return values
-
-
-def _inside(value: ir.Value, op: ir.Operation) -> bool:
-    """Whether `value` is defined within a region of `op`."""
-    producer = value.owner
-    parent = producer.owner if isinstance(producer, ir.Block) else producer.operation.parent
-    while parent is not None:
-        parent = parent.operation
-        if parent == op:
-            return True
-        parent = parent.parent
-    return False
+                used += inner.operands
+                inside.update(inner.results)
+                pending += inner.regions
+    return values + [value for value in used if value not in inside]
 
 
 def forward_operations(step: ir.Operation) -> set[ir.Operation]:

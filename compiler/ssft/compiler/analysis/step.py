@@ -38,8 +38,10 @@ def operations(step: ir.Operation) -> Iterator[ir.Operation]:
 
 def terminator(step: ir.Operation) -> ir.Operation:
     """Returns the ``func.return``."""
-    block = body(step).operations
-    return block[len(block) - 1].operation
+    # Numbers of operations in a block are counted from its start, every time.
+    end = ir.InsertionPoint.at_block_terminator(body(step)).ref_operation
+    assert end is not None
+    return end.operation
 
 
 def owner(value: ir.Value) -> ir.Operation | None:

@@ -36,7 +36,10 @@ class Reproducer:
 
 def make_reproducer(op: ir.Operation, pipeline: str, verify_each: bool) -> Reproducer:
     """Returns the reproducer for running `pipeline` on `op` as it is now, with its locations."""
-    text = op.get_asm(enable_debug_info=True, print_generic_op_form=not is_valid(op))
+    valid = is_valid(op)
+    text = op.get_asm(
+        enable_debug_info=True, print_generic_op_form=not valid, assume_verified=valid
+    )
     return Reproducer(text, pipeline, verify_each)
 
 

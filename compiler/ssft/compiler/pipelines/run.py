@@ -7,6 +7,7 @@ if that name is not the one it runs on.
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,7 +28,13 @@ from ssft.compiler.pipelines.reproducer import make_reproducer, write_reproducer
 from ssft.compiler.pipelines.text import Pipeline, parse_elements, parse_pipeline
 from ssft.dialects._mlir import PassManager, ir
 
-__all__ = ["IRPrinting", "PassFailure", "PipelineResult", "run_pipeline"]
+__all__ = [
+    "IRPrinting",
+    "PassFailure",
+    "PipelineResult",
+    "run_pipeline",
+    "verify_each_pass",
+]
 
 
 @dataclass
@@ -75,6 +82,7 @@ def run_pipeline(
     pipeline: Pipeline | str | Sequence[Pass | str],
     *,
     verify_each: bool = True,
+    verify_end: bool = False,
     ir_printing: IRPrinting | None = None,
     timing: bool = False,
     statistics: bool = False,
@@ -84,8 +92,8 @@ def run_pipeline(
     """Runs `pipeline` on `module` in place.
 
     `pipeline` is text with its anchor (``"builtin.module(cse,ssft-foo)"``), a parsed `Pipeline`, or
-    a list of pass instances and texts. `verify_each` checks the IR after each pass. `timing` and
-    `statistics` make MLIR print its reports to stderr.
+    a list of pass instances and texts. `verify_each` checks the IR after each pass, `verify_end`
+    after the last one. `timing` and `statistics` make MLIR print its reports to stderr.
 
     `reproducer` is a file, or a directory in which to make one. It is written before the first
     pass, so that it is there even if the process dies, and removed if all goes well. `file_name`
@@ -104,7 +112,7 @@ def run_pipeline(
         try:
             with op.context:
                 _execute(op, pipeline, execution, verify_each, ir_printing, timing, statistics)
-            failed = False
+            failed = verify_end and not verify_each and not op.verify()
         except ir.MLIRError:
             failed = True
         except Exception as error:
@@ -121,6 +129,15 @@ def run_pipeline(
     if path:
         path.unlink()
     return execution.result
+
+
+def verify_each_pass() -> bool:
+    """Whether whole compilations are to check the IR after every pass, a third of their time.
+
+    So says the environment variable ``SSFT_VERIFY_EACH``, which is 1 in the tests; otherwise the IR
+    is checked at the end of each pipeline.
+    """
+    return os.environ.get("SSFT_VERIFY_EACH", "0") not in ("", "0")
 
 
 def as_pipeline(pipeline: Pipeline | str | Sequence[Pass | str]) -> Pipeline:

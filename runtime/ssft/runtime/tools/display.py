@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,6 +11,9 @@ from rich.table import Table
 
 from ssft.runtime.comparison import Difference
 from ssft.runtime.training import StepRecord
+
+if TYPE_CHECKING:
+    from ssft.compiler.backends.cpu import MemoryUse
 
 _console = Console(highlight=False)
 
@@ -59,6 +62,22 @@ class TrainingDisplay:
         every = max(1, self._steps // 10)
         if self._enabled and not _console.is_terminal and record.step % every == 0:
             _console.print(f"step {record.step:>5}/{self._steps}  {text}")
+
+
+def print_start(memory: MemoryUse | None, from_cache: bool) -> None:
+    """Prints where the compiled step came from, and all memory that it works on."""
+    _console.print("compiled step: " + ("from the cache" if from_cache else "compiled now"))
+    if memory is not None:
+        _console.print(
+            f"memory of a step: {_mebibytes(memory.total)}: arguments "
+            f"{_mebibytes(memory.arguments)}, outputs {_mebibytes(memory.outputs)}, constants "
+            f"{_mebibytes(memory.constants)}, arena {_mebibytes(memory.arena)} (temporaries in use "
+            f"at once: {_mebibytes(memory.alive)})"
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
 
 
 def print_summary(result: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from ssft.runtime.session import NonFiniteLossError, Session
 from ssft.runtime.tools.display import (
     TrainingDisplay,
     print_comparison,
+    print_start,
     print_summary,
     print_verdict,
 )
@@ -98,7 +99,11 @@ def _parser() -> argparse.ArgumentParser:
         help="largest relative difference of loss and states that passes --compare-to (1e-3)",
     )
     output.add_argument("--model", metavar="FILE", help="model file (default: the plan's)")
-    output.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    loudness = output.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="print a step's memory, too")
+    cache = "compile afresh, and keep nothing in $SSFT_CACHE_DIR (default ~/.cache/ssft)"
+    parser.add_argument("--no-cache", dest="cache", action="store_false", help=cache)
     return parser
 
 
@@ -119,7 +124,14 @@ def _run(parsed: argparse.Namespace) -> int:
         parsed.quiet = True
     with Progress(sys.stderr.isatty() and not parsed.quiet) as progress:
         progress.stage(f"compiling for {parsed.device}")
-        session = Session(parsed.plan, parsed.device, allow_non_finite=parsed.allow_non_finite)
+        session = Session(
+            parsed.plan,
+            parsed.device,
+            allow_non_finite=parsed.allow_non_finite,
+            cache=parsed.cache,
+        )
+    if parsed.verbose and not parsed.quiet:
+        print_start(session.memory, session.from_cache)
     if parsed.resume:
         session.load(parsed.resume)
     if parsed.lr is not None:
@@ -160,6 +172,8 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
     if parsed.save:
         _save_weights(parsed.save, session)
     result: dict[str, Any] = {**summary(records), "losses": [record.loss for record in records]}
+    if session.memory is not None:
+        result["memory_bytes"] = vars(session.memory)
     if not parsed.quiet:
         print_summary(result)
     if comparison is not None:

@@ -24,7 +24,7 @@ from ssft.compiler.backends.cpu.schedule import Schedule
 from ssft.compiler.backends.cpu.scheduler import build_schedule
 from ssft.compiler.backends.loss_only import loss_only
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.pipelines.run import run_pipeline
+from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
@@ -118,5 +118,5 @@ def _part(only_loss: bool) -> str:
 def _schedule(text: str, options: CpuOptions) -> tuple[ir.Module, StepSignature, Schedule]:
     working = ir.Module.parse(text, new_context())
     signature = read_signature(working)
-    run_pipeline(working, TENSOR_STAGES)
+    run_pipeline(working, TENSOR_STAGES, verify_each=verify_each_pass(), verify_end=True)
     return working, signature, build_schedule(working, signature, options)

@@ -12,7 +12,7 @@ from ssft.compiler.backends.cpu.loader import TABLE
 from ssft.compiler.backends.cpu.pipeline import KERNEL_STAGES
 from ssft.compiler.backends.cpu.schedule import Kernel
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.pipelines.run import run_pipeline
+from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
 from ssft.dialects._mlir import execution_engine, ir
 
 # A record is {entry, cells, extent}: see `ssft.compiler.backends.cpu.program`.
@@ -102,7 +102,7 @@ def kernel_module(kernels: Sequence[Kernel], context: ir.Context) -> ir.Module:
 def lower_kernels(kernels: Sequence[Kernel], context: ir.Context, parallel: bool) -> ir.Module:
     """The kernels in the LLVM dialect, each with an entry that takes ``(cells, lo, hi)``."""
     module = kernel_module(kernels, context)
-    run_pipeline(module, KERNEL_STAGES)
+    run_pipeline(module, KERNEL_STAGES, verify_each=verify_each_pass(), verify_end=True)
     runner = (_SHARE if parallel else "") + _LOOP.replace("PARALLEL", _SPLIT if parallel else "")
     entries = "".join(map(_entry, kernels))
     text = _declarations(kernels) + runner + entries + _table(kernels)
