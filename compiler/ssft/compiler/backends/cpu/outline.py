@@ -14,6 +14,7 @@ from typing import Any
 
 from ssft.compiler.backends.cpu.layout import Layout, layout_of
 from ssft.compiler.backends.cpu.schedule import Kernel
+from ssft.compiler.passes.cpu_fuse_rows import INDEPENDENT
 from ssft.dialects._mlir import ir
 
 PARALLEL_WORK = 32768
@@ -256,6 +257,12 @@ def _written(operations: Sequence[ir.Operation]) -> set[ir.Value] | None:
             written.update(list(op.operands)[sizes[0] :])
         elif op.name == "memref.store":
             written.add(op.operands[1])
+        elif INDEPENDENT in op.attributes:
+            inner = [inner.operation for inner in op.regions[0].blocks[0].operations]
+            views = _written([each for each in inner if not each.name.startswith("arith.")]) or ()
+            written.update(view.owner.operation.operands[0] for view in views)
+        elif op.name == "memref.copy":
+            written.add(op.operands[1])
         elif op.regions and len(op.regions[0].blocks):
             return None
     return written
@@ -268,6 +275,8 @@ def independent_loops(operations: Sequence[ir.Operation]) -> tuple[int, tuple[in
     on the same array, each must be split along the same dimension of that array: then no thread
     needs what another one has written.
     """
+    if len(operations) == 1 and INDEPENDENT in operations[0].attributes:
+        return _rows(operations[0])
     extents, depths, work = set(), [], 0
     for op in operations:
         if op.name not in ("linalg.generic", "linalg.fill"):
@@ -281,6 +290,13 @@ def independent_loops(operations: Sequence[ir.Operation]) -> tuple[int, tuple[in
     if len(extents) != 1 or work < PARALLEL_WORK:
         return 0, ()
     return extents.pop(), tuple(depths)
+
+
+def _rows(loop: ir.Operation) -> tuple[int, tuple[int, ...]]:
+    """The same for a loop over rows (``cpu-fuse-rows``), which says how much work it does."""
+    if ir.IntegerAttr(loop.attributes[INDEPENDENT]).value < PARALLEL_WORK:
+        return 0, ()
+    return ir.IntegerAttr(loop.operands[1].owner.operation.attributes["value"]).value, (0,)
 
 
 def _split_loop(op: ir.Operation, shared: bool) -> tuple[list[int], int | None]:

@@ -12,6 +12,8 @@ from ssft.compiler.passes.convert_ssft_to_linalg import ConvertSsftToLinalgPass
 from ssft.compiler.passes.cpu_decompose_concat import CpuDecomposeConcatPass
 from ssft.compiler.passes.cpu_expand_math import CpuExpandMathPass
 from ssft.compiler.passes.cpu_fold_transposes import CpuFoldTransposesPass
+from ssft.compiler.passes.cpu_fuse_rows import CpuFuseRowsPass
+from ssft.compiler.passes.cpu_hoist_scratch import CpuHoistScratchPass
 from ssft.compiler.passes.cpu_lower_copies import CpuLowerCopiesPass
 from ssft.compiler.passes.cpu_order_loops import CpuOrderLoopsPass
 from ssft.compiler.passes.cpu_relax_reductions import CpuRelaxReductionsPass
@@ -19,6 +21,7 @@ from ssft.compiler.passes.cpu_separate_destinations import CpuSeparateDestinatio
 from ssft.compiler.passes.cpu_shield_contractions import CpuShieldContractionsPass
 from ssft.compiler.passes.cpu_split_loops import CpuSplitLoopsPass
 from ssft.compiler.passes.cpu_split_reductions import CpuSplitReductionsPass
+from ssft.compiler.passes.cpu_tune_functions import CpuTuneFunctionsPass
 from ssft.compiler.passes.cpu_write_in_place import CpuWriteInPlacePass
 
 Stage = str | Pass
@@ -42,9 +45,11 @@ TENSOR_STAGES: tuple[Stage, ...] = (
     "canonicalize,cse,canonicalize",
     "func.func(linalg-generalize-named-ops)",
     CpuOrderLoopsPass(),
+    CpuFuseRowsPass(),
 )
 
 KERNEL_STAGES: tuple[Stage, ...] = (
+    CpuHoistScratchPass(),
     CpuLowerCopiesPass(),
     CpuRelaxReductionsPass(),
     "func.func(convert-linalg-to-loops)",
@@ -56,4 +61,5 @@ KERNEL_STAGES: tuple[Stage, ...] = (
     "convert-math-to-llvm,convert-math-to-libm,convert-arith-to-llvm,convert-index-to-llvm",
     "finalize-memref-to-llvm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=1}",
     "convert-cf-to-llvm,reconcile-unrealized-casts,canonicalize,cse",
+    CpuTuneFunctionsPass(),
 )

@@ -1,0 +1,35 @@
+"""``cpu-tune-functions``: tell LLVM how to compile the functions that hold kernels.
+
+LLVM uses half of each vector register on processors whose clock once dropped when they used all of
+it. A kernel that is called from one place only would be inlined there, where its arguments are no
+longer known not to overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ssft.compiler.passes.base import Pass, PassContext
+from ssft.dialects._mlir import ir
+
+
+@dataclass(frozen=True)
+class CpuTuneFunctionsPass(Pass):
+    """Sets ``prefer_vector_width`` and ``no_inline`` on every ``llvm.func`` with a body."""
+
+    argument: ClassVar[str] = "cpu-tune-functions"
+
+    width: int = field(
+        default=512, metadata={"help": "bits of a vector, where the processor has as many"}
+    )
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Marks the functions of `module`."""
+        with module.context:
+            for function in module.regions[0].blocks[0].operations:
+                op = function.operation
+                if op.name == "llvm.func" and len(op.regions[0].blocks):
+                    op.attributes["prefer_vector_width"] = ir.StringAttr.get(str(self.width))
+                    op.attributes["no_inline"] = ir.UnitAttr.get()
+                    context.statistics["functions"] += 1
