@@ -81,10 +81,8 @@ def parts(product: Product, threads: int, isa: Isa) -> tuple[int, int]:
     """
     lanes = isa.lanes(product.dtype)
     best, cost = (1, 1), float("inf")
-    for rows in range(1, threads + 1):
-        columns = threads // rows
-        if rows > -(-product.m.size // isa.rows) or columns > -(-product.n.size // lanes):
-            continue
+    for rows in range(1, min(threads, -(-product.m.size // isa.rows)) + 1):
+        columns = min(threads // rows, -(-product.n.size // lanes))
         idle = threads - rows * columns
         repeated = columns * product.m.size + rows * product.n.size
         if (found := (1 + idle) * repeated) < cost:

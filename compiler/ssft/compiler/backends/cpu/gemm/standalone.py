@@ -75,7 +75,8 @@ class Kernels:
 
 def operand_types(dtype: str) -> tuple[str, str, str]:
     """Types for operands of which a provider needs the address only."""
-    return (f"memref<{dtype}>",) * 3
+    type_ = f"memref<{dtype}>"
+    return type_, type_, type_
 
 
 class AnyProduct:

@@ -156,7 +156,7 @@ class Tuner:
             found = json.loads(bytes(data))["variant"] if data is not None else None
         except (ValueError, KeyError, TypeError):
             return None
-        return found if found in VARIANTS or found == BLAS else None
+        return found if found in (*VARIANTS, BLAS) else None
 
     def _write(self, product: Product, variant: str) -> None:
         if self.store is not None:
