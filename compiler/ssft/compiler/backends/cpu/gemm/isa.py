@@ -41,8 +41,9 @@ class Isa:
     @property
     def attributes(self) -> str:
         """Function attributes that make LLVM use exactly this instruction set."""
+        features = ",".join(f"+{flag}" for flag in sorted(self.flags))  # not those of the host
         return (
-            f'"noinline", ["target-cpu", "{self.cpu}"], ["target-features", ""], '
+            f'"noinline", ["target-cpu", "{self.cpu}"], ["target-features", "{features}"], '
             f'["prefer-vector-width", "{8 * self.vector}"]'
         )
 
