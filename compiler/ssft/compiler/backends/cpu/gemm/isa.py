@@ -41,10 +41,10 @@ class Isa:
     @property
     def attributes(self) -> str:
         """Function attributes that make LLVM use exactly this instruction set."""
-        features = ",".join(f"+{flag}" for flag in sorted(self.flags))  # not those of the host
+        features = ", ".join(f'"+{flag}"' for flag in sorted(self.flags))
         return (
-            f'"noinline", ["target-cpu", "{self.cpu}"], ["target-features", "{features}"], '
-            f'["prefer-vector-width", "{8 * self.vector}"]'
+            f'no_inline, target_cpu = "{self.cpu}", '
+            f"target_features = #llvm.target_features<[{features}]>"
         )
 
 

@@ -137,7 +137,7 @@ class Text:
         """Calls a function without results; `arguments` are values and their types."""
         values = ", ".join(value for value, _ in arguments)
         types = ", ".join(type_ for _, type_ in arguments)
-        self.do(f"func.call @{function}({values}) : ({types}) -> ()")
+        self.do(f"llvm.call @{function}({values}) : ({types}) -> ()")
 
     @contextmanager
     def loop(self, low: str | int, high: str, step: str | int = 1) -> Iterator[str]:
@@ -164,8 +164,5 @@ class Text:
     def function(self, name: str, parameters: Sequence[tuple[str, str]], attributes: str) -> str:
         """The finished function, whose parameters are names and types; ends what was written."""
         signature = ", ".join(f"%{parameter}: {type_}" for parameter, type_ in parameters)
-        head = (
-            f"func.func private @{name}({signature}) attributes "
-            f"{{llvm.linkage = #llvm.linkage<internal>, passthrough = [{attributes}]}} {{"
-        )
-        return "\n".join([head, *self.lines, "return", "}"])
+        head = f"llvm.func internal @{name}({signature}) attributes {{{attributes}}} {{"
+        return "\n".join([head, *self.lines, "llvm.return", "}"])
