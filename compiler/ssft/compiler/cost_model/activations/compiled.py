@@ -1,0 +1,69 @@
+"""Saved activations of a plan of this compiler (attention decomposed, element-wise recomputed).
+
+Equal, byte for byte, to what `ssft.compiler.analysis.liveness.saved_activations` counts in the plan
+of a transformers Llama with scaled_dot_product_attention; tests compare them. Differences from
+`fused`, and why:
+
+* attention is decomposed into products and softmax, so the probabilities are kept, heads x S per
+  token, and not the attention output and one statistic per head;
+* element-wise values are recomputed (pass ``ssft-rematerialize``): the outputs of norms and the
+  gated product are never kept whole, so full fine-tuning, too, keeps 6h + 2f + heads x S;
+* selected columns are kept as copies (``ssft.save_slice``), k elements per token for each matrix,
+  because the tensors that they are slices of are not kept;
+* the first layer's input is not kept: it is looked up in the embedding again;
+* everything has the model's dtype: the CPU backend has no bf16 yet, so 4 bytes.
+"""
+
+from __future__ import annotations
+
+from ssft.compiler.cost_model.activations.saved import LayerView, Saved, present
+
+
+def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
+    """Returns what one layer keeps; `each` is the bytes of an element."""
+    shapes, active = layer.architecture, layer.active
+    hidden, inner = shapes.hidden, shapes.feed_forward
+    width = shapes.attention_width
+    first = active.input or layer.needs_whole("q", "k", "v")
+    second = active.feed_forward_input or layer.needs_whole(*shapes.feed_forward_inputs)
+    return present(
+        (first and layer.index, Saved("input of norm 1", hidden, each)),
+        (first, Saved("statistic of norm 1", 1, each, channels=False)),
+        (True, Saved("slices of the output of norm 1", _slices(layer, "q", "k", "v"), each)),
+        (active.key, Saved("q", width, each)),
+        (active.query, Saved("k, repeated to all heads", width, each)),
+        (active.scores, Saved("v", shapes.key_value_width, each)),
+        (active.attention, Saved("probabilities", shapes.heads * layer.length, each)),
+        (True, Saved("attention output, or its slice", layer.kept("o"), each)),
+        (second, Saved("input of norm 2", hidden, each)),
+        (second, Saved("statistic of norm 2", 1, each, channels=False)),
+        (
+            True,
+            Saved(
+                "slices of the output of norm 2",
+                _slices(layer, *shapes.feed_forward_inputs),
+                each,
+            ),
+        ),
+        (
+            active.inner or layer.needs_whole("down"),
+            Saved("gate and up", len(shapes.feed_forward_inputs) * inner, each),
+        ),
+        (True, Saved("slice of the input of down", _slices(layer, "down"), each)),
+    )
+
+
+def _slices(layer: LayerView, *projections: str) -> int:
+    """Channels of the copies that matrices of one input keep."""
+    return sum(layer.kept(name) for name in projections if not layer.needs_whole(name))
+
+
+def outer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
+    """Returns what the last norm, the loss and the rotary tables keep; `layer` is the last one."""
+    shapes, active = layer.architecture, layer.active
+    return present(
+        (active.attention, Saved("rotary tables", 2 * shapes.head_size, each, channels=False)),
+        (active.output, Saved("input of the last norm", shapes.hidden, each)),
+        (active.output, Saved("statistic of the last norm", 1, each, channels=False)),
+        (active.output, Saved("log-softmax", shapes.vocabulary, each)),
+    )
