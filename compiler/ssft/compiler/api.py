@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ def compile(
     recipe: Recipe | str = "full",
     max_grad_norm: float | None = None,
     gradients: bool = False,
+    batches: Iterable[Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Compiles one training step of `model` on batches like `batch`.
 
@@ -35,6 +36,7 @@ def compile(
         recipe: which parts train; a name stands for that method with its defaults.
         max_grad_norm: clip the gradient of what trains to this 2-norm.
         gradients: make the step return gradients, too.
+        batches: what a recipe with ``calibrate`` measures the model with; default: `batch`.
 
     Raises:
         UserError: the model cannot be captured or the recipe does not fit it.
@@ -44,7 +46,8 @@ def compile(
     if isinstance(recipe, str):
         recipe = Recipe.parse({"method": recipe})
     captured = capture(model, batch, loss=loss, optimizer=optimizer, max_grad_norm=max_grad_norm)
-    return compile_captured(captured, recipe, Options(gradients=gradients))
+    given = None if batches is None else lambda inputs: batches
+    return compile_captured(captured, recipe, Options(gradients=gradients, batches=given))
 
 
 def compile_file(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.named import DENSE, RECOGNISE, specialise
 from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
 from ssft.compiler.plan import FORMAT_VERSION, Plan
+from ssft.compiler.plan_schema import ArgumentInfo, read_signature
 from ssft.compiler.recipes import Recipe
 from ssft.compiler.report import step_cost
 from ssft.compiler.weights import Array
@@ -35,13 +39,17 @@ class Options:
 
     `gradients` makes the step return gradients; `keep_stages` keeps the text of every stage;
     `reproducers` is the directory for reproducers of failed passes; `progress` is called with a
-    short description when a stage begins.
+    short description when a stage begins. `batches` maps the step's inputs to what a recipe that
+    measures the model does so with (default: the example batch, again and again), and
+    `save_statistics` is the file where the measurements are kept.
     """
 
     gradients: bool = False
     keep_stages: bool = False
     reproducers: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     progress: Callable[[str], None] = lambda stage: None
+    batches: Callable[[tuple[ArgumentInfo, ...]], Iterable[Mapping[str, Any]]] | None = None
+    save_statistics: Path | None = None
 
 
 def compile_captured(
@@ -54,6 +62,8 @@ def compile_captured(
 
         weights = to_arrays(captured.weights)
     stages = {"torch": captured.torch_module_text} if options.keep_stages else {}
+    if options.batches is None:
+        options = replace(options, batches=lambda inputs: repeat(captured.example_batch))
     return compile_module(captured.context, captured.module, weights, recipe, options, stages)
 
 
@@ -72,12 +82,45 @@ def compile_module(
     options.progress("recognising weight updates")
     remarks = _run(module, RECOGNISE, options)
     dense = _dense_cost(context, module, options)
-    options.progress(f"applying recipe {recipe.method}")
-    remarks += _run(module, specialise(recipe, gradients=options.gradients), options)
+    with _measured(module, weights, recipe, options) as chosen:
+        options.progress(f"applying recipe {recipe.method}")
+        remarks += _run(module, specialise(chosen, gradients=options.gradients), options)
     _describe(context, module, recipe)
     if options.keep_stages:
         kept["ssft"] = _text(module)
     return Plan(context, module, weights, remarks, dense, kept)
+
+
+@contextmanager
+def _measured(
+    module: ir.Module, weights: Mapping[str, Array] | None, recipe: Recipe, options: Options
+) -> Iterator[Recipe]:
+    """The recipe with a file of measurements, if it asks for any.
+
+    The file outlives a failure, as the reproducer that names it does.
+    """
+    if not recipe.calibrate:
+        yield recipe
+        return
+    if weights is None:
+        raise UserError(
+            "a model without weights cannot be measured",
+            notes=["compile it without --abstract, or give the measurements: --statistics FILE"],
+        )
+    from ssft.compiler.calibration import measure
+
+    inputs = read_signature(module).inputs
+    batches = options.batches(inputs) if options.batches else ()
+    found = measure(module, weights, batches, recipe.calibrate, options.progress)
+    path = options.save_statistics
+    if path is None:
+        handle, name = tempfile.mkstemp(".safetensors", "ssft-statistics-", options.reproducers)
+        os.close(handle)
+        path = Path(name)
+    found.save(path)
+    yield recipe.changed({"statistics": str(path), "calibrate": 0})
+    if path != options.save_statistics:
+        path.unlink()
 
 
 def _dense_cost(context: ir.Context, module: ir.Module, options: Options) -> dict[str, Any]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from ssft.compiler.analysis.linears import INPUT, OUTPUT
 from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.choice import Choice
+from ssft.compiler.recipes.methods.ssft import pre_mask
 from ssft.compiler.recipes.parameters import (
     FULL,
     Dimension,
-    Draw,
     Factor,
     Parameter,
     mask_dimension,
     simplified,
 )
 from ssft.compiler.recipes.registry import find_method, method_names
+from ssft.compiler.recipes.statistics import Statistics
 
 HIDDEN = (Factor("hidden", 8, False),)
 HEADS = (Factor("heads", 4, True), Factor("size", 2, False))
@@ -46,13 +51,24 @@ EMBEDDING = Parameter("embedding", (dimension((Factor("words", 32, False),)), di
 BLOCK = [EMBEDDING, NORM, V, O, UP, GATE, DOWN]
 
 
-def choose(method: str, parameters=BLOCK, ratio: float = 0.25, seed: int = 0):
-    return dict(find_method(method)(parameters, Draw(ratio, seed)))
+STATISTICS = Statistics(
+    1,
+    {
+        ("gradient", p.name): np.random.default_rng(0).normal(size=p.shape).astype(np.float32)
+        for p in BLOCK
+    },
+)
+
+
+def choose(method: str, parameters=BLOCK, ratio: float = 0.25, seed: int = 0, **options):
+    choice = Choice(ratio, seed, statistics=STATISTICS, **options)
+    return dict(find_method(method)(parameters, choice))
 
 
 def test_methods_are_found_by_file_name():
     assert method_names() == (
-        *("block", "columns", "explicit", "full", "heads", "paca", "rows", "s2ft", "union"),
+        *("bias", "block", "columns", "explicit", "full", "heads", "paca", "rows", "s2ft", "ssft"),
+        *("top", "union"),
     )
 
 
@@ -178,3 +194,38 @@ def test_simplified_for_vectors_and_scalars():
     assert simplified(Mask((0, 1)), (2,)) == FULL
     assert simplified(Mask((1,)), (2,)) == Mask((1,))
     assert simplified(FULL, ()) == FULL
+
+
+def test_ssft_trains_rows_and_columns_where_large_gradients_are():
+    gradient = np.full((8, 8), 0.1, np.float32)
+    gradient[2], gradient[:, 5] = 3, -2
+    gradient[7, 7] = 9  # a single large element makes no row
+    choice = Choice(0.25, statistics=Statistics(1, {("gradient", "w"): gradient}))
+    square = linear("w", HIDDEN, HIDDEN)
+    mask = find_method("ssft")([square, NORM], choice)
+    assert mask == {"w": Mask((2,), (5,), "union")}
+    crossed = find_method("ssft")([square], replace(choice, combine="intersection"))["w"]
+    assert crossed.combine == "intersection" and len(crossed.rows) == len(crossed.columns) == 4
+    assert 2 in crossed.rows and 5 in crossed.columns
+    avoiding = replace(choice, avoid={"w": Mask(rows=(2,))})
+    assert 2 not in find_method("ssft")([square], avoiding)["w"].rows
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5, 12])
+def test_the_pre_mask_has_the_largest_elements(kept):
+    importance = np.random.default_rng(1).permutation(12).reshape(3, 4).astype(np.float32)
+    marked = pre_mask(importance, kept / 12)
+    assert marked.sum() == kept and (importance[marked] >= 12 - kept).all()
+
+
+def test_bias_trains_what_is_only_added():
+    bias = Parameter("bias", (dimension(HIDDEN),), is_bias=True)
+    assert choose("bias", [*BLOCK, bias]) == {"bias": FULL}
+
+
+def test_top_trains_what_comes_last():
+    parameters = [replace(p, position=n) for n, p in enumerate(BLOCK)]
+    assert set(choose("top", parameters, ratio=0.01)) == {"down"}
+    assert set(choose("top", parameters, ratio=0.35)) == {"down", "gate"}
+    assert choose("top", parameters, ratio=0) == {}
+    assert set(choose("top", parameters, ratio=1)) == {p.name for p in BLOCK}

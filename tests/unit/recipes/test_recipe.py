@@ -45,7 +45,7 @@ def test_changed_keeps_the_rest_and_checks():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "nope"}, "recipe key 'method': unknown method 'nope' (known: block, columns"),
+        ({"method": "nope"}, "recipe key 'method': unknown method 'nope' (known: bias, block"),
         ({"ratio": 1.5}, "recipe key 'ratio': input should be less than or equal to 1"),
         ({"ratio": -0.1}, "recipe key 'ratio': input should be greater than or equal to 0"),
         ({"ratio": "much"}, "recipe key 'ratio': input should be a valid number"),
@@ -54,6 +54,7 @@ def test_changed_keeps_the_rest_and_checks():
         ({"seed": 0.5}, "recipe key 'seed': input should be a valid integer"),
         ({"train": "head"}, "recipe key 'train': input should be a valid tuple"),
         ({"masks": ["w", 3]}, "recipe key 'masks.1': input should be a valid string"),
+        ({"importance": "size"}, "recipe key 'importance': input should be 'random', 'weight'"),
         ({"rank": 8}, "recipe key 'rank': extra inputs are not permitted"),
     ],
 )
@@ -61,7 +62,8 @@ def test_mistakes_name_the_key(options, message):
     with pytest.raises(UserError) as caught:
         Recipe.parse(options)
     assert caught.value.message.startswith(message)
-    assert caught.value.notes == ("the keys are method, ratio, seed, train, freeze, masks",)
+    (note,) = caught.value.notes
+    assert note.startswith("the keys are method, ratio, seed, ratios, budget, importance, order,")
     assert caught.value.exit_code == 2
 
 
@@ -86,7 +88,7 @@ def test_no_file(tmp_path):
     with pytest.raises(UserError) as caught:
         Recipe.from_file(tmp_path / "none.toml")
     assert "No such file" in caught.value.message
-    assert caught.value.notes[0].startswith("or name a method: block")
+    assert caught.value.notes[0].startswith("or name a method: bias")
 
 
 def test_the_pass_says_the_same_as_the_recipe():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.axes import Axis, DimensionLayout, analyze_axes
-from ssft.compiler.analysis.linears import INPUT, OUTPUT, dimension_uses
+from ssft.compiler.analysis.linears import INPUT, OUTPUT, dimension_uses, is_only_added
 from ssft.compiler.analysis.phases import forward_operations
 from ssft.compiler.analysis.reductions import normalised_axes
 from ssft.compiler.analysis.updates import update_groups
@@ -21,7 +21,6 @@ from ssft.compiler.recipes.explicit_masks import check_in_range, parse_mask
 from ssft.compiler.recipes.parameters import (
     FULL,
     Dimension,
-    Draw,
     Factor,
     Parameter,
     simplified,
@@ -29,6 +28,9 @@ from ssft.compiler.recipes.parameters import (
 from ssft.compiler.recipes.recipe import Recipe
 from ssft.compiler.recipes.registry import find_method
 from ssft.dialects._mlir import ir
+
+LISTS = ("train", "freeze", "masks", "ratios", "avoid")
+"""Options that are lists, joined by ';'."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,35 @@ class SelectMasksPass(Pass):
     masks: str = field(
         default="", metadata={"help": "explicit masks NAME:rows=0-3+9:columns=4, joined by ';'"}
     )
+    ratios: str = field(
+        default="", metadata={"help": "ratios of parameters PATTERN=RATIO, joined by ';'"}
+    )
+    budget: str = field(
+        default="uniform",
+        metadata={"help": "'uniform': each axis gets its share; 'global': all compete"},
+    )
+    importance: str = field(
+        default="random", metadata={"help": "what makes a unit worth training"}
+    )
+    order: str = field(
+        default="largest", metadata={"help": "'largest' or 'smallest' importance trains"}
+    )
+    combine: str = field(
+        default="union",
+        metadata={"help": "'union' or 'intersection' of the rows and columns of method 'ssft'"},
+    )
+    avoid: str = field(
+        default="", metadata={"help": "masks whose rows and columns are not chosen, joined by ';'"}
+    )
+    statistics: str = field(
+        default="", metadata={"help": "file with measurements of the model, for importance"}
+    )
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> SelectMasksPass:
         """Returns the pass with the options of `recipe`."""
-        lists = {key: ";".join(getattr(recipe, key)) for key in ("train", "freeze", "masks")}
-        return cls(method=recipe.method, ratio=recipe.ratio, seed=recipe.seed, **lists)
+        options: dict[str, Any] = recipe.model_dump(exclude={"calibrate"})
+        return cls(**options | {key: ";".join(options[key]) for key in LISTS})
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Annotates the arguments of ``@step``."""
@@ -71,8 +96,9 @@ class SelectMasksPass(Pass):
 
     def recipe(self) -> Recipe:
         """Returns the recipe that the options say; a `UserError` names an option at fault."""
-        lists = {key: _split(getattr(self, key)) for key in ("train", "freeze", "masks")}
-        return Recipe.parse({"method": self.method, "ratio": self.ratio, "seed": self.seed} | lists)
+        options = asdict(self)
+        lists = {key: _split(options[key]) for key in LISTS}
+        return Recipe.parse(options | lists)
 
 
 def _choose(recipe: Recipe, parameters: list[Parameter]) -> dict[str, Mask]:
@@ -81,7 +107,12 @@ def _choose(recipe: Recipe, parameters: list[Parameter]) -> dict[str, Mask]:
     `Recipe.train` overrules the method, `Recipe.masks` overrules both, and `Recipe.freeze` all.
     """
     shapes = {p.name: tuple(d.size for d in p.dimensions) for p in parameters}
-    chosen = dict(find_method(recipe.method)(parameters, Draw(recipe.ratio, recipe.seed)))
+    choice = recipe.choice()
+    for pattern, _ in choice.ratios:
+        _matching(pattern, shapes, "ratios")
+    for name in choice.avoid:
+        _matching(name, shapes, "avoid")
+    chosen = dict(find_method(recipe.method)(parameters, choice))
     for pattern in recipe.train:
         chosen.update(dict.fromkeys(_matching(pattern, shapes, "train"), FULL))
     explicit: set[str] = set()
@@ -145,6 +176,7 @@ def _parameters(step: ir.Operation) -> list[Parameter]:
         for dim in range(len(uses[group.argument]))
     }
     names = {group.argument: group.name for group in groups}
+    positions = _first_uses(step)
     channels = _Channels()
     for (argument, dim), layout in layouts.items():
         for _, axis in layout.axes():
@@ -158,8 +190,19 @@ def _parameters(step: ir.Operation) -> list[Parameter]:
                 _dimension(layouts[group.argument, dim], use, channels, tied)
                 for dim, use in enumerate(uses[group.argument])
             ),
+            positions[group.argument],
+            is_only_added(step, group.argument, forward),
         )
         for group in groups
+    ]
+
+
+def _first_uses(step: ir.Operation) -> list[int]:
+    """Where each argument is used first, as the number of an operation of the step; else -1."""
+    positions = {op: number for number, op in enumerate(step_ir.operations(step))}
+    return [
+        min((positions.get(use.owner.operation, -1) for use in argument.uses), default=-1)
+        for argument in step_ir.body(step).arguments
     ]
 
 

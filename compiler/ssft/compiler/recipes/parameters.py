@@ -6,9 +6,8 @@ Plain data, no IR: a method is a pure function from these to masks, and can be t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
+from math import prod
 
 from ssft.compiler.plan_schema import Mask
 
@@ -45,10 +44,31 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trainable parameter: its name in ``state_dict()`` and its dimensions as stored."""
+    """A trainable parameter: its name in ``state_dict()`` and its dimensions as stored.
+
+    `position` orders parameters by where the forward pass first uses them. `is_bias` says that it
+    is a vector that the forward pass only adds to something.
+    """
 
     name: str
     dimensions: tuple[Dimension, ...]
+    position: int = 0
+    is_bias: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return tuple(dimension.size for dimension in self.dimensions)
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the forward pass multiplies by it."""
+        return len(self.dimensions) == 2 and all(d.uses for d in self.dimensions)
 
     def dimension_used_as(self, use: str) -> int | None:
         """Returns the dimension (0 or 1) of a matrix that is used as `use` and nothing else.
@@ -86,59 +106,3 @@ def simplified(mask: Mask, shape: Sequence[int]) -> Mask | None:
     if rows or columns:
         return Mask(rows=rows) if rows else Mask(columns=columns)
     return None
-
-
-@dataclass
-class Draw:
-    """Seeded random choice of units along dimensions, the same for dimensions of the same axes."""
-
-    ratio: float
-    seed: int
-    _cache: dict[object, tuple[int, ...]] = field(default_factory=dict)
-
-    def units(self, dimension: Dimension) -> tuple[int, ...]:
-        """Draws whole units (heads of a head axis, channels of a plain one); sorted indices.
-
-        The unit of a dimension with several factors is its minor factor: heads x head size is drawn
-        by head. On free axes a random *legal* permutation is drawn and its prefix taken, so that
-        the choice can always be made contiguous by co-permutation; e.g. with grouped queries: whole
-        groups first, then part of one more group (algorithm: product of one permutation per axis).
-        """
-        key = ("units", dimension.key)
-        if key not in self._cache:
-            chosen: list[int] = []
-            offset = 0
-            for segment in dimension.segments:
-                chosen += [offset + index for index in self._segment(segment)]
-                offset += int(np.prod([factor.size for factor in segment], dtype=np.int64))
-            self._cache[key] = tuple(sorted(chosen))
-        return self._cache[key]
-
-    def channels(self, name: str, dim: int, size: int) -> tuple[int, ...]:
-        """Draws single indices of one dimension of one parameter; sorted."""
-        generator = self._generator(f"{name}:{dim}")
-        count = self.count(size)
-        return tuple(sorted(int(i) for i in generator.choice(size, count, replace=False)))
-
-    def count(self, size: int) -> int:
-        """Number of units to choose of `size`: the ratio, rounded, at least 1 unless it is 0."""
-        return 0 if self.ratio == 0 else max(1, round(self.ratio * size))
-
-    def _segment(self, segment: tuple[Factor, ...]) -> list[int]:
-        majors = segment[:-1] if len(segment) > 1 else segment
-        width = segment[-1].size if len(segment) > 1 else 1
-        sizes = [factor.size for factor in majors]
-        generator = self._generator("/".join(f"{factor.axis}:{factor.size}" for factor in segment))
-        if all(factor.free for factor in majors):
-            grid = np.arange(int(np.prod(sizes))).reshape(sizes)
-            for position, size in enumerate(sizes):
-                grid = np.take(grid, generator.permutation(size), axis=position)
-            order = grid.reshape(-1)
-        else:
-            order = generator.permutation(int(np.prod(sizes)))
-        units = order[: self.count(len(order))]
-        return [int(unit) * width + i for unit in units for i in range(width)]
-
-    def _generator(self, label: str) -> np.random.Generator:
-        # A stream per axis: adding a parameter to the model does not change the others' choice.
-        return np.random.default_rng([self.seed, *label.encode()])

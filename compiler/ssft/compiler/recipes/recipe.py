@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.recipes.choice import Choice
+from ssft.compiler.recipes.explicit_masks import parse_mask
+from ssft.compiler.recipes.importance import Importance
 from ssft.compiler.recipes.registry import method_names
+from ssft.compiler.recipes.statistics import Statistics
 
 
 class Recipe(BaseModel):
@@ -23,6 +27,24 @@ class Recipe(BaseModel):
     method: str = Field("full", description="how masks are chosen")
     ratio: float = Field(0.05, ge=0, le=1, description="share of the units of an axis that trains")
     seed: int = Field(0, ge=0, description="seed of random choices")
+    ratios: tuple[str, ...] = Field(
+        (), description="ratios of parameters by pattern, e.g. '*.down_proj.weight=0.02'"
+    )
+    budget: Literal["uniform", "global"] = Field(
+        "uniform", description="each axis gets its share, or all compete and some may get none"
+    )
+    importance: Importance = Field("random", description="what makes a unit worth training")
+    order: Literal["largest", "smallest"] = Field(
+        "largest", description="which end of the importance trains"
+    )
+    combine: Literal["union", "intersection"] = Field(
+        "union", description="whether rows and columns of method 'ssft' are joined or crossed"
+    )
+    avoid: tuple[str, ...] = Field(
+        (), description="masks whose rows and columns may not be chosen, as those of 'masks'"
+    )
+    calibrate: int = Field(0, ge=0, description="batches to measure the model with")
+    statistics: str = Field("", description="file of measurements to use instead")
     train: tuple[str, ...] = Field(
         (), description="patterns of parameter names that train entirely, whatever the method says"
     )
@@ -44,6 +66,22 @@ class Recipe(BaseModel):
         if method not in method_names():
             raise ValueError(f"unknown method '{method}' (known: {', '.join(method_names())})")
         return method
+
+    def choice(self, statistics: Statistics | None = None) -> Choice:
+        """What a method gets to see of the recipe; a `UserError` names a pattern at fault."""
+        if statistics is None and self.statistics:
+            statistics = Statistics.load(self.statistics)
+        return Choice(
+            self.ratio,
+            self.seed,
+            self.importance,
+            self.order,
+            self.budget,
+            tuple(_ratio(text) for text in self.ratios),
+            dict(parse_mask(text) for text in self.avoid),
+            statistics,
+            self.combine,
+        )
 
     @classmethod
     def parse(cls, options: dict[str, Any], where: str | None = None) -> Recipe:
@@ -79,3 +117,17 @@ class Recipe(BaseModel):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"not a TOML file: {error}", str(path)) from None
         return cls.parse(options, str(path))
+
+
+def _ratio(text: str) -> tuple[str, float]:
+    pattern, equals, value = text.rpartition("=")
+    try:
+        ratio = float(value)
+    except ValueError:
+        ratio = -1.0
+    if not (pattern and equals and 0 <= ratio <= 1):
+        raise UserError(
+            f"ratio '{text}' is not PATTERN=RATIO with a ratio from 0 to 1",
+            notes=["e.g. '*.down_proj.weight=0.02'"],
+        )
+    return pattern, ratio

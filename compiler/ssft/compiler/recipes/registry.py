@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from ssft.compiler.plan_schema import Mask
-from ssft.compiler.recipes.parameters import Draw, Parameter
+from ssft.compiler.recipes.choice import Choice
+from ssft.compiler.recipes.parameters import Parameter
 
-Method = Callable[[Sequence[Parameter], Draw], Mapping[str, Mask]]
+Method = Callable[[Sequence[Parameter], Choice], Mapping[str, Mask]]
 """Maps parameters to masks; parameters that are not in the result are frozen."""
 
 

@@ -8,6 +8,7 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,10 +26,15 @@ from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.plan import Plan
 from ssft.compiler.plan_schema import read_signature
 from ssft.compiler.recipes import Recipe
+from ssft.compiler.recipes.importance import IMPORTANCES
 from ssft.compiler.recipes.registry import method_names
 from ssft.compiler.tools.console import Progress, print_error, report_tables
 
 DEFAULT_MACHINE = "ssft-server"
+RECIPE_KEYS = (
+    *("importance", "order", "budget", "ratios", "avoid", "combine", "calibrate", "statistics"),
+)
+"""Options that are keys of the recipe under the same name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
         "input", help="model file (.py), or a module of stage linalg or ssft (.mlir)"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the plan (or --emit) here")
+    _recipe_options(parser)
+    _importance_options(parser)
+    _step_options(parser)
+    _output_options(parser)
+    return parser
+
+
+def _recipe_options(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group("what trains")
     recipe.add_argument(
         "--recipe",
@@ -80,12 +94,52 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MASK",
         help="explicit mask, e.g. 'fc1.weight:rows=0-3+9:columns=4'",
     )
+
+
+def _importance_options(parser: argparse.ArgumentParser) -> None:
+    importance = parser.add_argument_group("choosing by importance")
+    importance.add_argument(
+        "--importance", choices=IMPORTANCES, help="what makes a unit worth training"
+    )
+    importance.add_argument(
+        "--order", choices=["largest", "smallest"], help="which end of it trains (largest)"
+    )
+    importance.add_argument(
+        "--budget",
+        choices=["uniform", "global"],
+        help="each axis gets its share (default), or all compete",
+    )
+    importance.add_argument(
+        "--ratios", action="append", metavar="PATTERN=RATIO", help="ratio of these parameters"
+    )
+    importance.add_argument(
+        "--avoid", action="append", metavar="MASK", help="rows and columns not to choose"
+    )
+    importance.add_argument(
+        "--combine", choices=["union", "intersection"], help="rows and columns of recipe ssft"
+    )
+    importance.add_argument(
+        "--calibrate", type=int, metavar="STEPS", help="measure the model on so many batches"
+    )
+    importance.add_argument(
+        "--calibration-data",
+        metavar="FILE",
+        help="batches to measure with: .npz, .safetensors, or a data module (default: batch())",
+    )
+    importance.add_argument("--save-statistics", metavar="FILE", help="keep the measurements")
+    importance.add_argument("--statistics", metavar="FILE", help="use measurements of before")
+
+
+def _step_options(parser: argparse.ArgumentParser) -> None:
     step = parser.add_argument_group("the step")
     step.add_argument("--max-grad-norm", type=float, metavar="NORM", help="clip the gradient norm")
     step.add_argument("--gradients", action="store_true", help="make the step return gradients")
     step.add_argument(
         "--abstract", action="store_true", help="no weights: plan models that fit no memory"
     )
+
+
+def _output_options(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--emit", choices=STAGES, default="ssft", help="stop after this stage")
     output.add_argument("--dump-stages", metavar="DIR", help="write every stage's module here")
@@ -100,7 +154,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     output.add_argument("-v", "--verbose", action="store_true", help="progress and a summary")
     output.add_argument("--version", action="version", version=_versions())
-    return parser
 
 
 def _versions() -> str:
@@ -124,6 +177,7 @@ def _recipe(parsed: argparse.Namespace) -> Recipe:
             "train": parsed.train,
             "freeze": parsed.freeze,
             "masks": parsed.mask,
+            **{key: getattr(parsed, key) for key in RECIPE_KEYS},
         }.items()
         if value is not None
     }
@@ -139,13 +193,20 @@ def _run(parsed: argparse.Namespace) -> None:
         raise UserError("no output file given", notes=["add -o plan.mlir"], exit_code=2)
     if parsed.machine and parsed.emit != "hw" and not parsed.dump_stages:
         raise UserError("--machine is for --emit=hw and --dump-stages", exit_code=2)
-    check_directory(parsed.output)
-    check_directory(parsed.report)
+    if (parsed.calibration_data or parsed.save_statistics) and not recipe.calibrate:
+        raise UserError(
+            "nothing is measured, so there is nothing to measure with or to save",
+            notes=["add --calibrate STEPS"],
+            exit_code=2,
+        )
+    for path in (parsed.output, parsed.report, parsed.save_statistics):
+        check_directory(path)
     with Progress(parsed.verbose) as progress:
         options = Options(
             gradients=parsed.gradients,
             keep_stages=bool(parsed.dump_stages) or parsed.emit in ("torch", "linalg"),
             progress=progress.stage,
+            save_statistics=Path(parsed.save_statistics) if parsed.save_statistics else None,
         )
         plan = _compile(parsed, recipe, options)
         _write(parsed, plan, progress)
@@ -159,6 +220,11 @@ def _compile(parsed: argparse.Namespace, recipe: Recipe, options: Options) -> Pl
     if not parsed.input.endswith(".mlir"):
         from ssft.compiler.api import compile_file
 
+        if parsed.calibration_data:
+            from ssft.compiler.batches import open_batches
+
+            source = parsed.calibration_data
+            options = replace(options, batches=lambda inputs: open_batches(source, inputs))
         return compile_file(
             parsed.input,
             recipe,

@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from ssft.compiler.analysis.linears import INPUT
 from ssft.compiler.plan_schema import Mask
-from ssft.compiler.recipes.parameters import Draw, Parameter, mask_dimension
+from ssft.compiler.recipes.choice import Choice
+from ssft.compiler.recipes.parameters import Parameter
+from ssft.compiler.recipes.sides import choose_side
 
 
-def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
-    """Chooses ``draw.ratio`` of the units of the input dimension of each matrix."""
-    masks = {}
-    for parameter in parameters:
-        dim = parameter.dimension_used_as(INPUT)
-        if dim is not None:
-            masks[parameter.name] = mask_dimension(dim, draw.units(parameter.dimensions[dim]))
-    return masks
+def choose(parameters: Sequence[Parameter], choice: Choice) -> Mapping[str, Mask]:
+    """Chooses ``choice.ratio`` of the units of the input dimension of each matrix."""
+    return choose_side(parameters, choice, INPUT)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ssft.compiler.plan_schema import Mask
-from ssft.compiler.recipes.parameters import Draw, Parameter
+from ssft.compiler.recipes.choice import Choice
+from ssft.compiler.recipes.parameters import Parameter
 
 
-def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
+def choose(parameters: Sequence[Parameter], choice: Choice) -> Mapping[str, Mask]:
     """Chooses nothing."""
     return {}

@@ -12,18 +12,18 @@ from collections.abc import Mapping, Sequence
 
 from ssft.compiler.analysis.linears import INPUT
 from ssft.compiler.plan_schema import Mask
-from ssft.compiler.recipes.parameters import Draw, Parameter, mask_dimension
+from ssft.compiler.recipes.choice import Candidate, Choice
+from ssft.compiler.recipes.parameters import Parameter
+from ssft.compiler.recipes.sides import masks_of, sides
 
 
-def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
-    """Chooses ``draw.ratio`` of the units of every internal input axis."""
-    masks = {}
-    for parameter in parameters:
-        dim = parameter.dimension_used_as(INPUT)
-        if dim is None:
-            continue
-        dimension = parameter.dimensions[dim]
-        others = dimension.produced_by - {parameter.name}
-        if others and dimension.consumed_by == {parameter.name}:
-            masks[parameter.name] = mask_dimension(dim, draw.units(dimension))
-    return masks
+def choose(parameters: Sequence[Parameter], choice: Choice) -> Mapping[str, Mask]:
+    """Chooses ``choice.ratio`` of the units of every internal input axis."""
+    return masks_of([side for side in sides(parameters, INPUT) if _is_internal(side)], choice)
+
+
+def _is_internal(side: Candidate) -> bool:
+    parameter, dim = side
+    dimension = parameter.dimensions[dim]
+    others = dimension.produced_by - {parameter.name}
+    return bool(others) and dimension.consumed_by == {parameter.name}

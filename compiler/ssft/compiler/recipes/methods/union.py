@@ -1,4 +1,4 @@
-"""``union``: random rows and random columns of every matrix (the mask shape of SSFT, DAC 2025)."""
+"""``union``: rows and columns of every matrix (the mask shape of SSFT, DAC 2025)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.choice import Choice
 from ssft.compiler.recipes.methods import block
-from ssft.compiler.recipes.parameters import Draw, Parameter
+from ssft.compiler.recipes.parameters import Parameter
 
 
-def choose(parameters: Sequence[Parameter], draw: Draw) -> Mapping[str, Mask]:
-    """Chooses ``draw.ratio`` of the rows and of the columns; an element trains if either does."""
+def choose(parameters: Sequence[Parameter], choice: Choice) -> Mapping[str, Mask]:
+    """Chooses ``choice.ratio`` of the rows and of the columns; an element trains if either does."""
     return {
         name: replace(mask, combine="union")
-        for name, mask in block.choose(parameters, draw).items()
+        for name, mask in block.choose(parameters, choice).items()
     }

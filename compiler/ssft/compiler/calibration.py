@@ -1,0 +1,106 @@
+"""Measuring a model on batches, by its own compiled forward and backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ssft.compiler.backends.cpu import CpuProgram, compile_step
+from ssft.compiler.backends.interpreter.formats import load
+from ssft.compiler.buffers import allocate, batch_arrays
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.passes.ssft_measure import MeasurePass
+from ssft.compiler.pipelines.run import run_pipeline
+from ssft.compiler.plan_schema import StepSignature
+from ssft.compiler.recipes.statistics import QUANTITIES, Quantity, Statistics
+from ssft.compiler.weights import Array
+from ssft.dialects._mlir import ir
+
+Batch = Mapping[str, Any]
+
+
+def measure(
+    module: ir.Module,
+    weights: Mapping[str, Array],
+    batches: Iterable[Batch],
+    steps: int,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Statistics:
+    """Runs forward and backward on `steps` batches without updating anything.
+
+    `module` is a step with recognised, dense updates; it is not changed.
+
+    Raises:
+        UserError: there are fewer batches, or one does not fit the step.
+    """
+    progress("compiling the measuring step")
+    with module.context:
+        copy = ir.Module.parse(module.operation.get_asm(enable_debug_info=False))
+        run_pipeline(copy, [MeasurePass(), "canonicalize,cse"])
+        program = compile_step(copy)
+    runner = _Runner(program, weights)
+    found: dict[tuple[Quantity, str], np.ndarray] = {}
+    done = 0
+    for done, batch in zip(range(1, steps + 1), batches, strict=False):
+        progress(f"measuring, batch {done} of {steps}")
+        _accumulate(found, runner.run(batch, done))
+    if done < steps:
+        raise UserError(
+            f"there are {done} batches to calibrate with, not {steps}",
+            notes=["ask for fewer, or give more data"],
+        )
+    shapes = {key[1]: value.shape for key, value in found.items() if key[0] == "gradient"}
+    for name in shapes:
+        array = weights[name]
+        found["weight", name] = np.asarray(load(array.data, array.dtype), np.float32)
+    return Statistics(steps, found)
+
+
+def _accumulate(
+    total: dict[tuple[Quantity, str], np.ndarray], step: Mapping[tuple[Quantity, str], np.ndarray]
+) -> None:
+    def add(key: tuple[Quantity, str], value: np.ndarray) -> None:
+        if key in total:
+            total[key] += value
+        else:
+            total[key] = np.array(value, np.float32)
+
+    for (quantity, name), value in step.items():
+        add((quantity, name), value)
+        if quantity == "gradient":
+            add(("fisher", name), np.square(value, dtype=np.float32))
+
+
+class _Runner:
+    """The measuring step with the model's weights in place."""
+
+    def __init__(self, program: CpuProgram, weights: Mapping[str, Array]) -> None:
+        self._program = program
+        self._signature: StepSignature = program.signature
+        self._arrays = [
+            np.ascontiguousarray(weights[a.name].data)
+            if a.role in ("trainable", "frozen")
+            else allocate(a.shape, a.dtype)
+            for a in program.arguments
+        ]
+        self._outputs = [allocate(r.shape, r.dtype) for r in program.outputs]
+
+    def run(self, batch: Batch, number: int) -> dict[tuple[Quantity, str], np.ndarray]:
+        """The measurements of a batch; addends of a gradient are added up."""
+        inputs = batch_arrays(self._signature.inputs, batch)
+        for position, argument in enumerate(self._program.arguments):
+            if argument.role == "input":
+                self._arrays[position] = inputs[argument.name]
+            elif argument.role == "step":
+                self._arrays[position][...] = number  # another draw of dropout for each batch
+        self._program.run([a.ctypes.data for a in (*self._arrays, *self._outputs)])
+        found: dict[tuple[Quantity, str], np.ndarray] = {}
+        for result, output in zip(self._program.outputs, self._outputs, strict=True):
+            quantity, _, name = (result.name or "").partition("/")
+            if quantity in QUANTITIES:
+                value = np.asarray(load(output, result.dtype), np.float32)
+                key: tuple[Quantity, str] = (quantity, name)  # type: ignore[assignment]
+                found[key] = found[key] + value if key in found else value.copy()
+        return found
