@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -11,6 +11,9 @@ from ssft.compiler.backends.cpu.schedule import Schedule
 
 ALIGNMENT = 64
 """Bytes; a cache line, and the width of the widest vector register."""
+
+WASTE = 1.005
+"""How much larger than what is in use at once an arena may be before other orders are tried."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,60 @@ def lifetimes(schedule: Schedule) -> dict[int, Lifetime]:
 
 def alive(wanted: Mapping[int, Lifetime]) -> int:
     """The most bytes in use at once: no arena can be smaller."""
+    return _peak(wanted)[0]
+
+
+def _peak(wanted: Mapping[int, Lifetime]) -> tuple[int, int]:
+    """The most bytes in use at once, and the call at which they are."""
     changes: dict[int, int] = {}
     for life in wanted.values():
         changes[life.first] = changes.get(life.first, 0) + life.bytes
         changes[life.last + 1] = changes.get(life.last + 1, 0) - life.bytes
-    return max(accumulate(changes[position] for position in sorted(changes)), default=0)
+    positions = sorted(changes)
+    totals = accumulate(changes[position] for position in positions)
+    return max(zip(totals, positions, strict=True), default=(0, 0))
 
 
 def plan(wanted: Mapping[int, Lifetime]) -> ArenaPlan:
     """Places buffers so that no two whose lifetimes meet overlap.
 
-    Greedy by decreasing size, each into the lowest-waste gap between the buffers already placed
-    that are alive at the same time (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep
-    Neural Net Inference"). Offsets are multiples of `ALIGNMENT`.
+    Greedy, each buffer into the lowest-waste gap between those already placed that are alive at the
+    same time, by decreasing size (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep
+    Neural Net Inference"). If that wastes memory, other orders are tried, and the best is taken.
+    Offsets are multiples of `ALIGNMENT`.
     """
+    least, peak = _peak(wanted)
+    best: ArenaPlan | None = None
+    for order in _orders(wanted, peak):
+        found = _place(order, wanted)
+        best = found if best is None or found.bytes < best.bytes else best
+        if best.bytes <= WASTE * least + ALIGNMENT * len(wanted):
+            break
+    return best or ArenaPlan({}, 0)
+
+
+def _orders(wanted: Mapping[int, Lifetime], peak: int) -> Iterator[list[int]]:
+    """Orders in which to place buffers; each wins for some steps."""
+
+    def calls(number: int) -> int:
+        return wanted[number].last - wanted[number].first + 1
+
+    def at_peak(number: int) -> bool:
+        return wanted[number].first <= peak <= wanted[number].last
+
+    numbers = sorted(wanted, key=lambda number: (-wanted[number].bytes, number))
+    yield numbers
+    yield sorted(numbers, key=lambda n: (not at_peak(n), -calls(n) * at_peak(n)))
+    yield sorted(numbers, key=lambda n: -wanted[n].bytes * calls(n) ** 0.5)
+    yield sorted(numbers, key=lambda n: -calls(n))
+
+
+def _place(order: Sequence[int], wanted: Mapping[int, Lifetime]) -> ArenaPlan:
     placed: list[tuple[int, int, Lifetime]] = []  # offset, end, lifetime; sorted by offset
     offsets: dict[int, int] = {}
     total = 0
-    for number, life in sorted(wanted.items(), key=lambda item: (-item[1].bytes, item[0])):
+    for number in order:
+        life = wanted[number]
         size = -(-max(life.bytes, 1) // ALIGNMENT) * ALIGNMENT
         offset = _best_gap(placed, life, size)
         offsets[number] = offset
