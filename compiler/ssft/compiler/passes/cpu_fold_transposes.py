@@ -1,26 +1,30 @@
-"""``cpu-fold-transposes``: read transposed operands of contractions in place.
+"""``cpu-fold-transposes``: read and write transposed operands of contractions in place.
 
-A BLAS call transposes an operand for free, through a flag or by exchanging strides. So a
-permutation that feeds a contraction is composed into the contraction's indexing map, and no
-transposed copy is ever made for it. Runs on generic contractions (after
+A matrix product transposes an operand for free, by exchanging strides, and repeats one along a
+dimension by a stride of zero. So an operation that only permutes the dimensions of what goes into a
+contraction, or repeats it, is composed into the contraction's indexing map, and so is one that
+permutes the result of a batch of products and is its only user. Runs on generic contractions (after
 ``linalg-generalize-named-ops``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ssft.compiler.analysis.contractions import as_contraction, indexing_maps
 from ssft.compiler.analysis.elementwise import is_parallel
 from ssft.compiler.analysis.step import owner
+from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
+from ssft.compiler.passes.cpu_shield_contractions import starts_from_zeros
 from ssft.dialects._mlir import ir
 
 
 @dataclass(frozen=True)
 class CpuFoldTransposesPass(Pass):
-    """Composes permutations of the two factors of each contraction into its indexing maps."""
+    """Composes permutations around each contraction, and repetitions, into its indexing maps."""
 
     argument: ClassVar[str] = "cpu-fold-transposes"
 
@@ -39,33 +43,61 @@ class CpuFoldTransposesPass(Pass):
                 for number in (0, 1):
                     while _fold(contraction, number):
                         context.statistics["transposes folded"] += 1
+                if _fold_result(contraction):
+                    context.statistics["transposes folded"] += 1
 
 
 def _fold(contraction: ir.Operation, number: int) -> bool:
-    """Replaces operand `number` by the tensor it is a permutation of, if it is one."""
+    """Replaces operand `number` by what it is a permutation or repetition of, if it is one."""
     producer = owner(contraction.operands[number])
-    permutation = as_permutation(producer)
-    if producer is None or permutation is None:
+    projection = as_projection(producer)
+    if producer is None or projection is None:
         return False
-    maps = [list(loops) for loops in indexing_maps(contraction) or []]
-    source = [0] * len(permutation)
-    for position, dimension in enumerate(permutation):
-        source[dimension] = maps[number][position]
+    maps = indexing_maps(contraction) or []
+    source = tuple(maps[number][dimension] for dimension in projection)
+    contracted = set(maps[0]) - set(maps[2])
+    if not contracted & set(maps[number]) <= set(source):
+        return False  # a sum over repetitions would no longer be a matrix product
     maps[number] = source
-    loops = len(ir.ArrayAttr(contraction.attributes["iterator_types"]))
-    contraction.attributes["indexing_maps"] = ir.ArrayAttr.get(
-        [ir.AffineMapAttr.get(_projection(loops, dimensions)) for dimensions in maps]
-    )
+    _set_maps(contraction, maps)
     contraction.operands[number] = producer.operands[0]
     return True
 
 
-def as_permutation(op: ir.Operation | None) -> list[int] | None:
-    """The source dimension of each result dimension if `op` only permutes dimensions."""
+def _fold_result(contraction: ir.Operation) -> bool:
+    """Lets the contraction write its result in the order that its only user gives it."""
+    users = [use.owner.operation for use in contraction.results[0].uses]
+    found = as_contraction(contraction)
+    if len(users) != 1 or not starts_from_zeros(contraction) or found is None or not found.batch:
+        return False
+    projection = as_projection(users[0])
+    maps = indexing_maps(contraction) or []
+    if projection is None or len(projection) != len(users[0].results[0].type.shape):
+        return False
+    order = [projection.index(dimension) for dimension in range(len(projection))]
+    type_ = users[0].results[0].type
+    with ir.InsertionPoint(contraction), contraction.location:
+        zeros = build.fill_with_zero(type_)
+        copy = contraction.clone()
+    copy.operands[2] = zeros
+    copy.results[0].set_type(type_)
+    _set_maps(copy, [*maps[:2], tuple(maps[2][dimension] for dimension in order)])
+    users[0].results[0].replace_all_uses_with(copy.results[0])
+    users[0].erase()
+    contraction.erase()
+    return True
+
+
+def as_projection(op: ir.Operation | None) -> list[int] | None:
+    """The result dimension that each source dimension becomes, if `op` only permutes and repeats.
+
+    All result dimensions are mentioned if it repeats nothing.
+    """
     if op is None or len(op.results) != 1:
         return None
     if op.name == "linalg.transpose":
-        return list(ir.DenseI64ArrayAttr(op.attributes["permutation"]))
+        permutation = list(ir.DenseI64ArrayAttr(op.attributes["permutation"]))
+        return [permutation.index(dimension) for dimension in range(len(permutation))]
     if op.name != "linalg.generic" or len(op.operands) != 2 or not is_parallel(op):
         return None
     block = op.regions[0].blocks[0]
@@ -74,10 +106,18 @@ def as_permutation(op: ir.Operation | None) -> list[int] | None:
     if block.operations[0].operation.operands[0] != block.arguments[0]:
         return None
     maps = indexing_maps(op)
-    if maps is None or sorted(maps[0]) != sorted(maps[1]):
+    if maps is None or not maps[0] or not isinstance(op.operands[0].type, ir.RankedTensorType):
         return None
-    return [maps[0].index(loop) for loop in maps[1]]
+    loops = len(ir.ArrayAttr(op.attributes["iterator_types"]))
+    return [maps[1].index(loop) for loop in maps[0]] if len(maps[1]) == loops else None
 
 
-def _projection(loops: int, dimensions: list[int]) -> ir.AffineMap:
-    return ir.AffineMap.get(loops, 0, [ir.AffineDimExpr.get(d) for d in dimensions])
+def projections(loops: int, dimensions: Sequence[Sequence[int]]) -> ir.ArrayAttr:
+    """Indexing maps of operations with `loops` loops; one list of loops for each operand."""
+    maps = [ir.AffineMap.get(loops, 0, [ir.AffineDimExpr.get(d) for d in ds]) for ds in dimensions]
+    return ir.ArrayAttr.get([ir.AffineMapAttr.get(map_) for map_ in maps])
+
+
+def _set_maps(contraction: ir.Operation, maps: Sequence[Sequence[int]]) -> None:
+    loops = len(ir.ArrayAttr(contraction.attributes["iterator_types"]))
+    contraction.attributes["indexing_maps"] = projections(loops, maps)

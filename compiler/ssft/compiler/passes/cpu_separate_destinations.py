@@ -2,7 +2,8 @@
 
 CSE merges equal ``tensor.empty`` and ``linalg.fill`` operations, after which bufferization has to
 copy the shared zeros for every user but one. Cloning them per user costs nothing: the arena planner
-shares the memory, and a fill in front of a reduction or contraction becomes part of its kernel.
+shares the memory, and a fill in front of a reduction or contraction becomes part of its kernel. An
+array of equal constants would have to be copied as well, and is filled instead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ssft.compiler.analysis.step import find_step, owner
+from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.dialects._mlir import ir
 
@@ -50,6 +52,11 @@ def _destinations(op: ir.Operation) -> range:
 def _separate(op: ir.Operation, number: int) -> bool:
     """Clones the producer of operand `number` in front of `op` if others use it as well."""
     producer = owner(op.operands[number])
+    value = _equal_elements(producer)
+    if value is not None:
+        with ir.InsertionPoint(op), op.location, op.context:
+            op.operands[number] = _filled(ir.RankedTensorType(op.operands[number].type), value)
+        return True
     if producer is None or not (producer.name == "tensor.empty" or is_fill(producer)):
         return False
     if len(list(producer.results[0].uses)) <= 1 and producer.block == op.block:
@@ -59,6 +66,22 @@ def _separate(op: ir.Operation, number: int) -> bool:
     if clone.name != "tensor.empty":
         _separate(clone, len(clone.operands) - 1)
     return True
+
+
+def _equal_elements(op: ir.Operation | None) -> ir.Attribute | None:
+    """The element of a constant tensor whose elements are all equal."""
+    if op is None or op.name != "arith.constant":
+        return None
+    value = op.attributes["value"]
+    if not isinstance(value, ir.DenseElementsAttr) or not value.is_splat:
+        return None
+    return value.get_splat_value()
+
+
+def _filled(type_: ir.RankedTensorType, value: ir.Attribute) -> ir.Value:
+    scalar = build.op("arith.constant", [type_.element_type], value=value).result
+    destination = build.empty(type_)
+    return build.structured("linalg.fill", [scalar], [destination], lambda new, old: [new]).result
 
 
 def is_fill(op: ir.Operation) -> bool:

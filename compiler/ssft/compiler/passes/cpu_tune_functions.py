@@ -2,7 +2,7 @@
 
 LLVM uses half of each vector register on processors whose clock once dropped when they used all of
 it. A kernel that is called from one place only would be inlined there, where its arguments are no
-longer known not to overlap.
+longer known not to overlap. Functions that name the instructions they are made of know better.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ssft.dialects._mlir import ir
 
 @dataclass(frozen=True)
 class CpuTuneFunctionsPass(Pass):
-    """Sets ``prefer_vector_width`` and ``no_inline`` on every ``llvm.func`` with a body."""
+    """Sets ``prefer_vector_width`` and ``no_inline`` on ``llvm.func`` operations with a body."""
 
     argument: ClassVar[str] = "cpu-tune-functions"
 
@@ -29,7 +29,9 @@ class CpuTuneFunctionsPass(Pass):
         with module.context:
             for function in module.regions[0].blocks[0].operations:
                 op = function.operation
-                if op.name == "llvm.func" and len(op.regions[0].blocks):
+                if op.name != "llvm.func" or not len(op.regions[0].blocks):
+                    continue
+                if "target_features" not in op.attributes:
                     op.attributes["prefer_vector_width"] = ir.StringAttr.get(str(self.width))
                     op.attributes["no_inline"] = ir.UnitAttr.get()
                     context.statistics["functions"] += 1

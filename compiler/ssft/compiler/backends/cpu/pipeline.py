@@ -10,11 +10,13 @@ from __future__ import annotations
 from ssft.compiler.passes.base import Pass
 from ssft.compiler.passes.convert_ssft_to_linalg import ConvertSsftToLinalgPass
 from ssft.compiler.passes.cpu_decompose_concat import CpuDecomposeConcatPass
+from ssft.compiler.passes.cpu_expand_contractions import CpuExpandContractionsPass
 from ssft.compiler.passes.cpu_expand_math import CpuExpandMathPass
 from ssft.compiler.passes.cpu_fold_transposes import CpuFoldTransposesPass
 from ssft.compiler.passes.cpu_fuse_rows import CpuFuseRowsPass
 from ssft.compiler.passes.cpu_hoist_scratch import CpuHoistScratchPass
 from ssft.compiler.passes.cpu_lower_copies import CpuLowerCopiesPass
+from ssft.compiler.passes.cpu_move_transposes import CpuMoveTransposesPass
 from ssft.compiler.passes.cpu_order_loops import CpuOrderLoopsPass
 from ssft.compiler.passes.cpu_relax_reductions import CpuRelaxReductionsPass
 from ssft.compiler.passes.cpu_separate_destinations import CpuSeparateDestinationsPass
@@ -30,6 +32,9 @@ TENSOR_STAGES: tuple[Stage, ...] = (
     ConvertSsftToLinalgPass(),
     "inline,symbol-dce,canonicalize,cse",
     "func.func(linalg-generalize-named-ops)",
+    CpuMoveTransposesPass(),
+    CpuExpandContractionsPass(),
+    "canonicalize,cse",
     CpuFoldTransposesPass(),
     CpuShieldContractionsPass(),
     "func.func(linalg-fold-unit-extent-dims),linalg-fuse-elementwise-ops,canonicalize,cse",
