@@ -256,3 +256,10 @@ def test_only_the_first_or_the_last_bias(network):
 def test_a_batch_of_one(method):
     batch = {key: value[:1] for key, value in network_batch().items()}
     check(captured(Network(), batch), Recipe(method, ratio=0.4, train=("*.bias",)))
+
+
+def test_biases_alone(network):
+    """What is only added trains, and nothing else."""
+    plan = check(network, Recipe("bias"))
+    trained = {argument.name for argument in plan.signature().with_role("trainable")}
+    assert trained == {n for n, _ in network.model.named_parameters() if n.endswith("bias")}

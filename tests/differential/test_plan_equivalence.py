@@ -26,6 +26,11 @@ RECIPES = {
     "columns": Recipe("paca", ratio=0.1),
     "block": Recipe("block", ratio=0.25, seed=1),
     "union": Recipe("union", ratio=0.2, seed=2),
+    "ssft": Recipe("ssft", ratio=0.1, calibrate=2),
+    "least-active": Recipe(
+        "s2ft", ratio=0.2, importance="activation", order="smallest", budget="global", calibrate=1
+    ),
+    "top": Recipe("top", ratio=0.4),
 }
 
 # Every kind of mask on one model of each attention, the two hardest on the others; in single

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib.util
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ class Captured:
         context = new_context()
         module = ir.Module.parse(self.text, context)
         weights = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
-        return compile_module(context, module, to_arrays(weights), recipe, Options(gradients=True))
+        options = Options(gradients=True, batches=lambda inputs: repeat(self.batch))
+        return compile_module(context, module, to_arrays(weights), recipe, options)
 
     def reference(self, plan: Plan, *, double: bool = False) -> MaskedTraining:
         model = copy.deepcopy(self.model)

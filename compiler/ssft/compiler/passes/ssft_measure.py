@@ -44,7 +44,7 @@ class MeasurePass(Pass):
             measured = [*_gradients(step, names), *_channels(step, names)]
             context.statistics["measurements"] += len(measured)
             for name, value in measured:
-                attributes = {
+                attributes: dict[str, ir.Attribute] = {
                     "ssft.role": ir.StringAttr.get("metric"),
                     "ssft.name": ir.StringAttr.get(name),
                 }

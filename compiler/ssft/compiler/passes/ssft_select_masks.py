@@ -81,7 +81,8 @@ class SelectMasksPass(Pass):
     def from_recipe(cls, recipe: Recipe) -> SelectMasksPass:
         """Returns the pass with the options of `recipe`."""
         options: dict[str, Any] = recipe.model_dump(exclude={"calibrate"})
-        return cls(**options | {key: ";".join(options[key]) for key in LISTS})
+        options.update({key: ";".join(options[key]) for key in LISTS})
+        return cls(**options)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Annotates the arguments of ``@step``."""
