@@ -172,3 +172,19 @@ def test_checkpoint_of_another_plan(capsys, plan, write_model, tmp_path):
 
 def test_unknown_device(capsys, plan):
     assert "toaster" in fails(capsys, plan, "--device", "toaster")
+
+
+def test_says_what_memory_a_step_works_on(capsys, plan, tmp_path):
+    report = tmp_path / "run.json"
+    code, output, _ = run(capsys, plan, "--steps", "1", "-v", "--no-cache", "--json", report)
+    assert code == 0
+    assert "compiled step: compiled now" in output and "memory of a step: " in output
+    assert "compiled now" in run(capsys, plan, "--steps", "1", "-v")[1]
+    assert "from the cache" in run(capsys, plan, "--steps", "1", "-v")[1]
+    memory = json.loads(report.read_text())["memory_bytes"]
+    parameters = 4 * (16 * 8 + 12 * 8 + 12 + 4 * 12 + 4)
+    moments = 2 * 4 * (6 * 8 + 2 * 12)  # of half the rows of the linear layers
+    scalars, inputs = 2 * 8, 2 * 6 * 8
+    assert memory["arguments"] == parameters + moments + scalars + inputs
+    assert memory["outputs"] == 4
+    assert memory["alive"] <= memory["arena"]
