@@ -51,7 +51,8 @@ class Kernel:
     not 0 the iterations ``lo <= i < hi`` of ``0 <= i < extent`` are independent and may run on
     several threads; `splits` gives the depth of that loop in each loop nest of an outlined kernel
     (see ``cpu-split-loops``). `globals` are module-level definitions that the text uses, by name.
-    If `workspace` is not 0 the last operand is scratch memory of so many bytes.
+    If `workspace` is not 0 the last operand is scratch memory of so many bytes. `flops` counts the
+    floating-point operations of a matrix product, a multiply-add as two; other kernels have 0.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Kernel:
     splits: tuple[int, ...] = ()
     globals: dict[str, str] = field(default_factory=dict)
     workspace: int = 0
+    flops: int = 0
 
 
 @dataclass(frozen=True)

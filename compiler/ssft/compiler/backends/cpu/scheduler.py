@@ -13,7 +13,7 @@ Kernels are outlined by `ssft.compiler.backends.cpu.outline` and equal ones are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssft.compiler.analysis.contractions import indexing_maps
 from ssft.compiler.analysis.step import owner
@@ -200,7 +200,7 @@ class _Scheduler:
             if kernel is None:
                 return None
             self.outliner.names[key] = name
-            self.schedule.kernels[name] = kernel
+            self.schedule.kernels[name] = replace(kernel, flops=2 * product.multiplications)
         return self.outliner.names[key]
 
     def _call_packed(
