@@ -54,7 +54,7 @@ BLOCK = [EMBEDDING, NORM, V, O, UP, GATE, DOWN]
 STATISTICS = Statistics(
     1,
     {
-        ("gradient", p.name): np.random.default_rng(0).normal(size=p.shape).astype(np.float32)
+        ("fisher", p.name): np.random.default_rng(0).random(p.shape).astype(np.float32)
         for p in BLOCK
     },
 )
@@ -200,7 +200,7 @@ def test_ssft_trains_rows_and_columns_where_large_gradients_are():
     gradient = np.full((8, 8), 0.1, np.float32)
     gradient[2], gradient[:, 5] = 3, -2
     gradient[7, 7] = 9  # a single large element makes no row
-    choice = Choice(0.25, statistics=Statistics(1, {("gradient", "w"): gradient}))
+    choice = Choice(0.25, statistics=Statistics(1, {("fisher", "w"): gradient**2}))
     square = linear("w", HIDDEN, HIDDEN)
     mask = find_method("ssft")([square, NORM], choice)
     assert mask == {"w": Mask((2,), (5,), "union")}

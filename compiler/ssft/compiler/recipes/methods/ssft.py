@@ -1,6 +1,7 @@
 """``ssft``: rows and columns in which important gradients cluster (SSFT-Alg, DAC 2025).
 
-Gradients are accumulated over several batches. The elements with the largest, ``choice.ratio`` of
+The squares of gradients are accumulated over several batches, so that signs do not cancel (another
+importance can be named). The elements with the largest, ``choice.ratio`` of
 all, are an unstructured pre-mask; the rows and the columns that have most of them train, half of
 the ratio each, so that about as many elements train as the pre-mask has. That rows and columns are
 joined (``union``) rather than crossed follows from the paper's account of its hardware, where each
@@ -21,7 +22,7 @@ from ssft.compiler.recipes.parameters import Parameter
 def choose(parameters: Sequence[Parameter], choice: Choice) -> Mapping[str, Mask]:
     """Chooses rows and columns of each matrix that the forward pass multiplies by."""
     return {
-        parameter.name: _mask(choice.elements(parameter.name, "gradient"), parameter.name, choice)
+        parameter.name: _mask(choice.elements(parameter.name, "fisher"), parameter.name, choice)
         for parameter in parameters
         if parameter.is_matrix
     }
