@@ -219,7 +219,7 @@ def test_processes_at_once(tmp_path: Path):
 
 def test_the_key_holds_the_compilers_sources(monkeypatch: pytest.MonkeyPatch):
     def name() -> str:
-        return programs.program_name("plan", CpuOptions(), Libraries(None, None), "step")
+        return programs.program_name("plan", CpuOptions(), Libraries(None, None), False)
 
     before = name()
     assert name() == before
@@ -227,8 +227,8 @@ def test_the_key_holds_the_compilers_sources(monkeypatch: pytest.MonkeyPatch):
         with monkeypatch.context() as patch:
             patch.setattr(keys, function, lambda: "another")
             assert name() != before
-    assert programs.program_name("plan", CpuOptions(), Libraries(None, None), "loss") != before
-    assert programs.program_name("plan", CpuOptions(), Libraries("x", None), "step") != before
+    assert programs.program_name("plan", CpuOptions(), Libraries(None, None), True) != before
+    assert programs.program_name("plan", CpuOptions(), Libraries("x", None), False) != before
     assert programs.code_name("text", 3) != programs.code_name("text", 2)
 
 

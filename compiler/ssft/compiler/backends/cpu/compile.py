@@ -11,9 +11,9 @@ from ssft.compiler.backends.cpu.cache.programs import (
     StoredProgram,
     code_name,
     program_name,
-    read_program,
     write_program,
 )
+from ssft.compiler.backends.cpu.find import find_step_program
 from ssft.compiler.backends.cpu.jit import compile_object, lower_kernels
 from ssft.compiler.backends.cpu.libraries import Libraries, find_libraries
 from ssft.compiler.backends.cpu.loader import NativeCode, load_code
@@ -45,26 +45,6 @@ def compile_step(
     )
 
 
-def find_step_program(
-    text: str, options: CpuOptions | None = None, *, only_loss: bool = False
-) -> CpuProgram | None:
-    """The program of the plan `text` if the cache has it. No MLIR is parsed."""
-    options = options or CpuOptions()
-    store = open_store() if options.cache else None
-    if store is None:
-        return None
-    libraries = find_libraries(blas=options.gemm != "loops")
-    found = read_program(store, program_name(text, options, libraries, _part(only_loss)))
-    if found is None:
-        return None
-    program, data = found
-    try:
-        code = load_code(data, list(program.schedule.kernels), libraries)
-    except UserError:  # a library has changed: compile again, and say what is missing
-        return None
-    return CpuProgram(program.signature, program.schedule, program.plan, code)
-
-
 def lower_to_llvm(module: ir.Module | str, options: CpuOptions | None = None) -> str:
     """The text of the LLVM-dialect module that holds a plan's kernels and their entry points."""
     options = options or CpuOptions()
@@ -86,7 +66,7 @@ def _compile(text: str, options: CpuOptions, only_loss: bool) -> CpuProgram:
     lowered = lower_kernels(kernels, working.context, parallel)
     name, code = _machine_code(lowered, list(schedule.kernels), libraries, options, store)
     if store is not None:
-        entry = program_name(text, options, libraries, _part(only_loss))
+        entry = program_name(text, options, libraries, only_loss)
         write_program(store, entry, StoredProgram(signature, schedule, plan, name))
     return CpuProgram(signature, schedule, plan, code)
 
@@ -109,10 +89,6 @@ def _machine_code(
     if store is not None:
         store.write(name, [data])
     return name, code
-
-
-def _part(only_loss: bool) -> str:
-    return "loss" if only_loss else "step"
 
 
 def _schedule(text: str, options: CpuOptions) -> tuple[ir.Module, StepSignature, Schedule]:

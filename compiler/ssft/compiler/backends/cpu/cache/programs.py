@@ -32,11 +32,11 @@ class StoredProgram:
     code: str
 
 
-def program_name(text: str, options: CpuOptions, libraries: Libraries, part: str) -> str:
-    """The entry for `part` (the whole ``"step"`` or its ``"loss"``) of the plan `text`."""
+def program_name(text: str, options: CpuOptions, libraries: Libraries, only_loss: bool) -> str:
+    """The entry for the plan `text`, or only its loss."""
     chosen = {key: value for key, value in asdict(options).items() if key != "cache"}
     available = (bool(libraries.blas), bool(libraries.openmp), keys.processors())
-    about = (repr(sorted(chosen.items())), repr(available), part, text)
+    about = (repr(sorted(chosen.items())), repr(available), repr(only_loss), text)
     return "program-" + keys.digest(VERSION, keys.sources(), keys.toolchain(), keys.host(), *about)
 
 
