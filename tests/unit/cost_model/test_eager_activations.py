@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ssft.compiler.cost_model import Workload, architecture_from_config, full, low_rank, s2ft
-from ssft.compiler.cost_model.activations import eager
+from ssft.compiler.cost_model.activations import eager, eager_partial
 from ssft.compiler.cost_model.memory import saved_bytes
 from ssft.compiler.cost_model.methods import Method
 
@@ -73,10 +74,16 @@ def measured(model: torch.nn.Module, hidden: int, *, input_requires_grad: bool) 
     return sum(size for size in found.values() if size > 4)
 
 
-def predicted(shapes: LlamaConfig, method: Method, *, input_requires_grad: bool) -> float:
+def predicted(
+    shapes: LlamaConfig,
+    method: Method,
+    *,
+    input_requires_grad: bool,
+    account: ModuleType = eager,
+) -> float:
     architecture = architecture_from_config(shapes)
     work = Workload(BATCH, LENGTH, input_requires_grad=input_requires_grad)
-    layers, outer, _ = saved_bytes(architecture, method, work, eager)
+    layers, outer, _ = saved_bytes(architecture, method, work, account)
     # One set of rotary tables serves the whole batch; the account charges them to each sequence.
     shared = (BATCH - 1) * LENGTH * 2 * architecture.head_size * 2
     return layers + outer - shared
@@ -103,6 +110,35 @@ def test_selected_projections_keep_their_whole_input(
     method = s2ft(architecture_from_config(shapes), dict.fromkeys(trained, 0.3))
     expected = measured(model, 128, input_requires_grad=input_requires_grad)
     assert predicted(shapes, method, input_requires_grad=input_requires_grad) == expected
+
+
+class PartialLinear(torch.autograd.Function):
+    """A linear layer that trains its first `count` input channels and keeps a copy of those."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(x[..., :count].clone(), weight)
+        return x @ weight.T
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        raise NotImplementedError("only what is kept matters here")
+
+
+@pytest.mark.parametrize("input_requires_grad", [False, True])
+def test_partial_backward_keeps_copies_of_selected_channels(input_requires_grad: bool):
+    shapes = config(2)
+    model = llama(shapes, lambda name: "o_proj" in name or "down_proj" in name)
+    for name, module in model.named_modules():
+        if name.endswith(("o_proj", "down_proj")):
+            count = {"o_proj": 32, "down_proj": 88}[name.rpartition(".")[2]]
+            module.forward = lambda x, w=module.weight, k=count: PartialLinear.apply(x, w, k)
+    method = s2ft(architecture_from_config(shapes), {"o": 0.25, "down": 0.25})
+    expected = measured(model, 128, input_requires_grad=input_requires_grad)
+    found = predicted(
+        shapes, method, input_requires_grad=input_requires_grad, account=eager_partial
+    )
+    assert found == expected
 
 
 def fused_dropout(

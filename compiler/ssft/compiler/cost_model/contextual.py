@@ -1,4 +1,4 @@
-"""SparseLoRA's contextual sparsity (arXiv 2506.16500): which share of the base weights is computed."""
+"""SparseLoRA's contextual sparsity (arXiv 2506.16500): the share of products that is computed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ssft.compiler.cost_model.architecture import ATTENTION, Architecture
+from ssft.compiler.diagnostics import UserError
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,23 @@ class ContextualSparsity:
         """The share of a projection's multiply-adds that is computed, averaged over training."""
         table = self.attention if projection in ATTENTION else self.feed_forward
         return 1 - (1 - self.dense_steps) * self.context_share * table.get(layer, 0.0)
+
+
+def layer_shares(shares: Mapping[str, float]) -> dict[int, float]:
+    """Returns a share for each layer from shares for lists of layers, e.g. ``{"3-5,8": 0.9}``.
+
+    Raises UserError for a list that is none, and for a share that is none.
+    """
+    found = {}
+    for text, share in shares.items():
+        if not 0 <= share <= 1:
+            raise UserError(f"sparsity {share} of layers {text} is not between 0 and 1")
+        for part in text.split(","):
+            first, dash, last = part.strip().partition("-")
+            if not first.isdecimal() or not (last if dash else first).isdecimal():
+                raise UserError(f"'{text}' is no list of layers", notes=["e.g. 17-19,21"])
+            found |= dict.fromkeys(range(int(first), int(last or first) + 1), share)
+    return found
 
 
 DENSE = ContextualSparsity()

@@ -1,8 +1,8 @@
 """Floating-point operations of one training step, by phase. A multiply-add is 2.
 
 Counted are matrix products, as in the compiler's report (`ssft.compiler.analysis.cost.flops`), and
-the optimizer's arithmetic; not counted are norms, softmax, activations, rotary embeddings, the loss.
-For layers of one activity the numbers are equal to the compiler's, operation by operation.
+the optimizer's arithmetic; norms, softmax, activations, rotary embeddings and the loss are not.
+Tests hold the numbers equal to the compiler's, and those of adapters to PyTorch's counter on peft.
 """
 
 from __future__ import annotations

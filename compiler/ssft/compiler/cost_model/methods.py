@@ -66,9 +66,9 @@ def s2ft(
 ) -> Method:
     """S2FT: heads of ``v`` and ``o``, channels of ``up`` and ``down``, by ratio of units.
 
-    `budget` says how a ratio becomes numbers of units: ``"layer"`` is SSFT's recipe, the same number
-    in each layer, rounded, at least one unless the ratio is 0 (`recipes.parameters`); ``"global"``
-    is the published code (efficiency/memory.py of Infini-AI-Lab/S2FT, 6520a78): the total rounded
+    `budget` says how a ratio becomes numbers of units: ``"layer"`` is SSFT's recipe, the same in
+    each layer, rounded, at least one unless the ratio is 0 (`recipes.parameters`); ``"global"`` is
+    the published code (efficiency/memory.py of Infini-AI-Lab/S2FT, a58edbb): the total rounded
     down, drawn over all layers. Its random draw is spread evenly here: totals are what it fixes.
     """
     layers: list[dict[str, Frozen]] = [{} for _ in range(architecture.layers)]

@@ -107,9 +107,9 @@ class LowRank(Frozen):
     """LoRA (arXiv 2106.09685): ``y = x Wᵀ + s (x Aᵀ) Bᵀ``, A [r, n] and B [m, r] train, W does not.
 
     r(m + n) multiply-adds each in forward, input gradient (of which rn only if dx is needed) and
-    weight gradient; A's gradient reads all of x. With `magnitude` (DoRA, arXiv 2402.09353) an output
-    scale of m elements trains, too, and peft, under dropout, multiplies by W a second time, in
-    forward and in the input gradient.
+    weight gradient; A's gradient reads all of x. With `magnitude` (DoRA, arXiv 2402.09353) a scale
+    of m elements trains, too, and peft, under dropout, multiplies by W a second time, in forward
+    and in the input gradient. Not counted: the norm of the merged weight, once a step.
     """
 
     rank: int

@@ -12,7 +12,8 @@ tensors without data.
   are repeated to all heads before they are kept;
 * ``silu(gate) * up`` keeps gate, silu(gate) and up;
 * a matrix that trains keeps its whole input, whatever part of it trains: so does the published S2FT
-  code for ``o`` and ``down`` (efficiency/s2ft.py of Infini-AI-Lab/S2FT, 6520a78, S2RowLinear);
+  code for ``o`` and ``down`` (efficiency/s2ft.py of Infini-AI-Lab/S2FT, a58edbb, S2RowLinear).
+  `eager_partial` keeps copies of the selected channels instead;
 * a low-rank adapter (peft) works in fp32 and keeps, per target, its own fp32 copy of the input
   after dropout, a one-byte dropout mask, and its r channels. DoRA keeps two products more, in bf16
   (INF: fits the published bars; not compared with autograd).
@@ -25,37 +26,49 @@ from collections.abc import Iterator
 from ssft.compiler.cost_model.activations.saved import LayerView, Saved, present
 from ssft.compiler.cost_model.training import LowRank
 
-DROPOUT = True
-"""peft's LoRA in the S2FT paper's comparison has dropout 0.05."""
 
+def layer_saved(layer: LayerView, each: int = 2, *, partial: bool = False) -> list[Saved]:
+    """Returns what one layer keeps; `each` is the bytes of an element of the model's dtype.
 
-def layer_saved(layer: LayerView, each: int = 2, *, dropout: bool = DROPOUT) -> list[Saved]:
-    """Returns what one layer keeps; `each` is the bytes of an element of the model's dtype."""
+    With `partial`, selected input channels are kept as copies instead of the whole input.
+    """
+    inputs = layer.architecture.feed_forward_inputs
+    second = layer.active.feed_forward_input
     return [
-        *_norm(layer, layer.active.input, "norm 1", ("q", "k", "v"), each),
+        *_norm(layer, layer.active.input, "norm 1", each),
+        *_input(layer, partial, "output of norm 1", ("q", "k", "v"), each),
         *_attention(layer, each),
-        *_norm(
-            layer,
-            layer.active.feed_forward_input,
-            "norm 2",
-            layer.architecture.feed_forward_inputs,
-            each,
-        ),
+        *_input(layer, partial, "attention output", ("o",), each),
+        *_norm(layer, second, "norm 2", each),
+        *_input(layer, partial, "output of norm 2", inputs, each),
         *_feed_forward(layer, each),
-        *_adapters(layer, each, dropout),
+        *_input(layer, partial, "input of down", ("down",), each),
+        *_adapters(layer, each),
     ]
 
 
-def _norm(
-    layer: LayerView, active: bool, name: str, readers: tuple[str, ...], each: int
-) -> list[Saved]:
+def _norm(layer: LayerView, active: bool, name: str, each: int) -> list[Saved]:
     hidden = layer.architecture.hidden
     return present(
         (active, Saved(f"input of {name}, fp32", hidden, 4)),
         (active, Saved(f"statistic of {name}", 1, 4, channels=False)),
         (layer.method.outer > 0, Saved(f"{name} before its scale", hidden, each)),
-        (_reads_base_input(layer, *readers), Saved(f"output of {name}", hidden, each)),
     )
+
+
+def _input(
+    layer: LayerView, partial: bool, name: str, readers: tuple[str, ...], each: int
+) -> list[Saved]:
+    """The common input of `readers`, as far as their own weights' gradients read it.
+
+    Adapters keep copies of their own.
+    """
+    own = [reader for reader in readers if not isinstance(layer.training(reader), LowRank)]
+    copied = sum(layer.kept(reader) for reader in own)
+    if partial and not any(layer.needs_whole(reader) for reader in own):
+        return present((True, Saved(f"slices of the {name}", copied, each)))
+    whole = layer.architecture.linear(readers[0]).inputs
+    return present((copied, Saved(name, whole, each)))
 
 
 def _attention(layer: LayerView, each: int) -> list[Saved]:
@@ -67,47 +80,28 @@ def _attention(layer: LayerView, each: int) -> list[Saved]:
         (active.scores, Saved("v, repeated to all heads", width, each)),
         (active.scores, Saved("softmax, fp32", scores, 4)),
         (active.value, Saved("probabilities", scores, each)),
-        (_reads_base_input(layer, "o"), Saved("attention output", width, each)),
     )
 
 
 def _feed_forward(layer: LayerView, each: int) -> list[Saved]:
-    shapes, active = layer.architecture, layer.active
-    inner = shapes.feed_forward
-    reads = _reads_base_input(layer, "down")
-    if not shapes.gated:
-        return present(
-            (active.up, Saved("up", inner, each)),
-            (reads, Saved("input of down", inner, each)),
-        )
+    active, inner = layer.active, layer.architecture.feed_forward
     return present(
         (active.gate, Saved("gate", inner, each)),
         (active.up, Saved("silu(gate)", inner, each)),
         (active.gate, Saved("up", inner, each)),
-        (reads, Saved("input of down", inner, each)),
     )
 
 
-def _reads_base_input(layer: LayerView, *projections: str) -> bool:
-    """Whether a weight of `projections` itself trains; adapters keep copies of their own."""
-    return any(
-        layer.kept(name) and not isinstance(layer.training(name), LowRank) for name in projections
-    )
-
-
-def _adapters(layer: LayerView, each: int, dropout: bool) -> Iterator[Saved]:
+def _adapters(layer: LayerView, each: int) -> Iterator[Saved]:
     for linear in layer.architecture.linears():
         kind = layer.training(linear.name)
         if not isinstance(kind, LowRank):
             continue
         yield Saved(f"adapter input of {linear.name}, fp32", linear.inputs, 4)
-        if dropout:
-            yield Saved(f"dropout mask of {linear.name}", linear.inputs, 1)
+        yield Saved(f"dropout mask of {linear.name}", linear.inputs, 1)
         yield Saved(f"low-rank channels of {linear.name}, fp32", kind.rank, 4, channels=False)
         if kind.magnitude:
-            yield Saved(
-                f"products that the scale of {linear.name} multiplies", 2 * linear.outputs, each
-            )
+            yield Saved(f"products that {linear.name} is scaled from", 2 * linear.outputs, each)
 
 
 def outer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
@@ -132,8 +126,8 @@ def outer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
 def loss_temporaries(layer: LayerView) -> list[Saved]:
     """Returns what lives beside everything saved when the backward pass begins.
 
-    The outputs' fp32 logits, which a training loop holds until its step ends, and the fp32 gradients
-    behind and before log-softmax.
+    The outputs' fp32 logits, which a training loop holds until its step ends, and the gradients
+    behind and before log-softmax, in fp32.
     """
     vocabulary = layer.architecture.vocabulary
     return [

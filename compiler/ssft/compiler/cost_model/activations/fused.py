@@ -6,7 +6,7 @@ else. No dropout. Inputs of matrices whose gradient reads all of them are kept, 
 them; selected columns cost nothing where they are slices of something kept anyway, or element-wise
 functions of such slices.
 
-Llama, everything or LoRA on everything: h + h + 3h + h + h + h + 2f + f = 8h + 3f elements per token.
+Llama, everything or LoRA on everything: h + h + 3h + h + h + h + 2f + f = 8h + 3f elements.
 S2FT on ``o`` and ``down``: without the two norms' outputs and the gated product, 6h + 2f.
 A compiler that recomputes element-wise values brings full fine-tuning to 6h + 2f, too: see
 `compiled`.

@@ -1,0 +1,25 @@
+"""Published figures beside the same figures computed from shapes.
+
+The published numbers are data, ``data/*.toml``, with their sources; each module computes one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ssft.compiler.cost_model.published import (
+    flop_ratios,
+    s2ft_fig5,
+    saved_activations,
+    sift_table1,
+    sparselora_table12,
+)
+from ssft.compiler.cost_model.published.comparison import Row, Table
+
+TABLES: dict[str, Callable[[], Table]] = {
+    module.NAME: module.table
+    for module in (s2ft_fig5, sift_table1, flop_ratios, saved_activations, sparselora_table12)
+}
+"""Functions that compute a table, by its name."""
+
+__all__ = ["TABLES", "Row", "Table"]

@@ -1,0 +1,132 @@
+"""``ssft-cost`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ssft.compiler.cost_model.published import TABLES
+from ssft.compiler.tools.ssft_cost import main
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_published_table_is_printed_whole(name: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["published", name]) == 0
+    text = capsys.readouterr().out
+    table = TABLES[name]()
+    for row in table.rows:
+        assert row.label in text
+    assert "assumed:" in text and "source:" in text
+
+
+def test_known_miss_is_said(capsys: pytest.CaptureFixture[str]):
+    assert main(["published", "sparselora-table12"]) == 0
+    text = capsys.readouterr().out
+    assert "9 of 10 figures within 0.022" in text
+    assert "llama-3.1-8b WizardLM is not met" in text
+
+
+def test_tables_are_listed(capsys: pytest.CaptureFixture[str]):
+    assert main(["published"]) == 0
+    assert set(TABLES) <= set(capsys.readouterr().out.split())
+
+
+def test_figure_outside_its_tolerance_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    strict = replace(TABLES["s2ft-fig5"](), tolerance=0.001)
+    monkeypatch.setitem(TABLES, "s2ft-fig5", lambda: strict)
+    assert main(["published", "s2ft-fig5"]) == 1
+    assert "NOT MET" in capsys.readouterr().out
+
+
+def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]):
+    assert main(["published", "sift-table1", "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)["sift-table1"]
+    assert found["ok"] and found["outside"] == []
+    assert {"label", "published", "computed", "error", "within"} <= set(found["rows"][0])
+
+
+def test_json_goes_to_a_file_beside_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "costs.json"
+    arguments = ["model", "llama-2-7b", "--method", "s2ft", "--ratio", "0.05", "--json", str(path)]
+    assert main(arguments) == 0
+    found = json.loads(path.read_text())
+    assert found["trainable_parameters"] == 32 * 4096 * (2 * 128 + 550)
+    assert found["total_parameters"] == 6_738_415_616
+    assert set(found["flops"]) == {"forward", "input_gradient", "weight_gradient", "update"}
+    assert "105,644,032 of 6,738,415,616 parameters train" in capsys.readouterr().out
+
+
+def test_models_are_listed(capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["llama-3-8b"]["key_value_heads"] == 8
+    assert main(["models"]) == 0
+    assert "6,738,415,616 parameters" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--method", "full", "--checkpointing"],
+        ["--method", "lora", "--rank", "8", "--targets", "q,v"],
+        ["--method", "dora", "--skip-masked"],
+        ["--method", "s2ft", "--ratios", "o=0.052,down=0.02", "--budget", "global"],
+        ["--method", "sift", "--density", "0.05", "--moment-bytes", "4"],
+        ["--method", "sparselora", "--feed-forward-sparsity", "3-30=0.99"],
+        ["--method", "s2ft", "--implementation", "compiled", "--weight-bytes", "4"],
+    ],
+)
+def test_every_method_has_costs(options: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(["model", "llama-3-8b", *options]) == 0
+    assert "parameters train" in capsys.readouterr().out
+
+
+def test_configuration_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "small.json"
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
+    more = {"model_type": "llama", "vocab_size": 100, "num_attention_heads": 4}
+    path.write_text(json.dumps(sizes | more))
+    assert main(["model", "--config", str(path), "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["architecture"]["name"] == "small"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["published", "s2ft-fig"], 2, "did you mean 's2ft-fig5'?"),
+        (["model"], 2, "give either the name of a model or --config"),
+        (["model", "llama-2-7b", "--config", "c.json"], 2, "give either"),
+        (["model", "lama-2-7b"], 1, "did you mean 'llama-2-7b'?"),
+        (["model", "--config", "gone.json"], 1, "cannot read configuration 'gone.json'"),
+        (["model", "llama-2-7b", "--method", "sparselora"], 2, "needs --feed-forward-sparsity"),
+        (["model", "llama-2-7b", "--attention-sparsity", "1=0.5"], 2, "is for --method sparselora"),
+        (["model", "llama-2-7b", "--method", "lora", "--targets", "x"], 1, "no projection 'x'"),
+        (["model", "llama-2-7b", "--json", "gone/x.json"], 1, "does not exist"),
+    ],
+)
+def test_mistake_is_explained(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert message in captured.err.replace("\n", " ")
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["model", "llama-2-7b", "--batch", "0"],
+        ["model", "llama-2-7b", "--ratios", "o"],
+        ["model", "llama-2-7b", "--method", "magic"],
+    ],
+)
+def test_bad_command_line_is_refused(arguments: list[str]):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
