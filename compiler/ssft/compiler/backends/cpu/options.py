@@ -11,8 +11,12 @@ class CpuOptions:
 
     `gemm` names the provider of matrix products (`ssft.compiler.backends.cpu.gemm`): ``"blas"``
     calls the BLAS inside PyTorch's libraries, ``"emitted"`` is code of our own for the instruction
-    set `isa` (``"avx512"``, ``"avx2"``, or ``"auto"`` for the best that this host has), ``"loops"``
-    emits plain loops. `opt_level` is LLVM's, 0 to 3. `parallel` lets large kernels use the threads
+    set `isa` (``"avx512"``, ``"avx2"``, or ``"auto"`` for the best that this host has), ``"auto"``
+    measures once which of the two is faster for a product, and ``"loops"`` emits plain loops.
+    `matmul_precision` is that of ``torch.set_float32_matmul_precision``: with ``"high"`` emitted
+    products of f32 arrays split each operand into two bf16 numbers (about 16 bits of mantissa) and
+    with ``"medium"`` they round it to one, if the processor has a matrix unit; sums stay f32.
+    `opt_level` is LLVM's, 0 to 3. `parallel` lets large kernels use the threads
     of the OpenMP runtime that PyTorch loads; the split is static, so what these kernels compute
     does not depend on the number of threads (BLAS promises no such thing). With `cache`, what was
     compiled before is taken from the cache on disk, and what is compiled is put there.
@@ -23,3 +27,4 @@ class CpuOptions:
     parallel: bool = True
     cache: bool = True
     isa: str = "auto"
+    matmul_precision: str = "highest"

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssft.compiler.backends.cpu.gemm import goto, standalone
+from ssft.compiler.backends.cpu.gemm.families import family
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product
-from ssft.compiler.backends.cpu.gemm.isa import KNOWN, select
+from ssft.compiler.backends.cpu.gemm.isa import AMX, AMX_SPLIT, KNOWN, Amx, host_flags, matrix_unit
 from ssft.compiler.backends.cpu.libraries import find_libraries
 
-NUMPY = {"f32": np.float32, "f64": np.float64}
+NUMPY = {"f32": np.float32, "f64": np.float64, "bf16": np.uint16}
+SETS = {**KNOWN, AMX.name: AMX, AMX_SPLIT.name: AMX_SPLIT}
 GUARD = 4096
 """Bytes behind a workspace."""
 
@@ -56,18 +58,36 @@ def span(rows: int, columns: int, strides: tuple[int, int]) -> int:
     return (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1
 
 
-def bound(a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str) -> np.ndarray:
-    """What the error of ``c + a @ b`` may be: k + 2 roundings of what is summed (Higham, 3.5)."""
-    epsilon = np.finfo(NUMPY[dtype]).eps
+def to_bf16(values: np.ndarray) -> np.ndarray:
+    """f32 numbers as the bits of the nearest bf16 numbers, ties to even."""
+    bits = values.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def from_bf16(bits: np.ndarray) -> np.ndarray:
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def bound(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str, unit: int | None = None
+) -> np.ndarray:
+    """What the error of ``c + a @ b`` may be: k + 2 roundings of what is summed (Higham, 3.5).
+
+    bf16 results are rounded once more. With `unit` f32 operands are made of so many bf16 numbers:
+    one is wrong by 2**-8 at most, two by 2**-16 and the product of the two small parts is left out.
+    """
+    epsilon = np.finfo(NUMPY["f64" if dtype == "f64" else "f32"]).eps
     total = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64) + np.abs(c)
-    return (a.shape[1] + 2) * epsilon * total
+    lost = {None: 0.0, 1: 2 * 2.0**-8, 2: 3 * 2.0**-16}[unit if dtype == "f32" else None]
+    last = 2.0**-8 * np.abs(a @ b + c) if dtype == "bf16" else 0.0
+    return ((a.shape[1] * (unit or 1) + 2) * epsilon + 1.01 * lost) * total + 1.01 * last
 
 
 class Multiplier:
     """Runs cases on one instruction set, in one element type, with code compiled once."""
 
     def __init__(self, isa: str, dtype: str) -> None:
-        self.isa, self.dtype = KNOWN[isa], dtype
+        self.isa, self.dtype = SETS[isa], dtype
         self.code = standalone.AnyProduct(self.isa, dtype, parallel=False)
 
     def check(self, case: Case) -> np.ndarray:
@@ -80,14 +100,15 @@ class Multiplier:
             "b": (case.k, case.n, (product.k.b, product.n.b)),
             "c": (case.m, case.n, (product.m.c, 1)),
         }
-        memory = {x: np.full(span(*shape) + 64, np.nan, real) for x, shape in shapes.items()}
+        nan = self._stored(np.array(np.nan))
+        memory = {x: np.full(span(*shape) + 64, nan, real) for x, shape in shapes.items()}
         views = {x: strided(memory[x], *shape) for x, shape in shapes.items()}
         for view in views.values():
-            view[...] = random.standard_normal(view.shape)
+            view[...] = self._stored(random.standard_normal(view.shape))
         if not case.accumulate:
-            views["c"][...] = np.nan  # what is overwritten is not read
-        before, old = memory["c"].copy(), views["c"].copy()
-        sizes = goto.workspace(self.isa, product, case.blocks)
+            views["c"][...] = self._stored(np.array(np.nan))  # what is overwritten is not read
+        before, old = memory["c"].copy(), self._values(views["c"])
+        sizes = family(self.isa).workspace(self.isa, product, case.blocks)
         space = np.full(sum(sizes) + GUARD + 64, 0x5A, np.uint8)
         start = -(-space.ctypes.data // 64) * 64
         addresses = {x: memory[x].ctypes.data for x in "abc"}
@@ -97,24 +118,28 @@ class Multiplier:
         used = start - space.ctypes.data + sum(sizes)
         assert (space[used:] == 0x5A).all(), "written behind the workspace"
         old = old if case.accumulate else np.zeros_like(old)
-        a, b = (views[x].astype(np.float64) for x in "ab")
-        error = np.abs(views["c"] - (a @ b + old))
-        assert (error <= bound(a, b, old, self.dtype)).all(), error.max()
+        a, b = (self._values(views[x]) for x in "ab")
+        error = np.abs(self._values(views["c"]) - (a @ b + old))
+        unit = self.isa.planes if isinstance(self.isa, Amx) else None
+        assert (error <= bound(a, b, old, self.dtype, unit)).all(), error.max()
         result = views["c"].copy()
         views["c"][...] = strided(before, *shapes["c"])
         assert memory["c"].tobytes() == before.tobytes(), "written outside C"
         return result
 
+    def _stored(self, values: np.ndarray) -> np.ndarray:
+        return to_bf16(values) if self.dtype == "bf16" else values.astype(NUMPY[self.dtype])
+
+    def _values(self, stored: np.ndarray) -> np.ndarray:
+        return (from_bf16(stored) if self.dtype == "bf16" else stored).astype(np.float64)
+
 
 def runs(isa: str) -> bool:
     """Whether this host has the instruction set."""
-    return select("auto") is not None and KNOWN[isa].flags <= _flags()
-
-
-def _flags() -> frozenset[str]:
-    from ssft.compiler.backends.cpu.gemm.isa import host_flags
-
-    return host_flags()
+    found = SETS[isa]
+    if isinstance(found, Amx):
+        return matrix_unit(found.planes) is not None
+    return found.flags <= host_flags()
 
 
 def with_threads(count: int, action: Callable[[], None]) -> None:

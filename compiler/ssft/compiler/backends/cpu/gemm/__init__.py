@@ -12,8 +12,9 @@ from ssft.compiler.backends.cpu.gemm import blas, emitted, isa
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product, product_of
 from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.schedule import Kernel
+from ssft.compiler.diagnostics import UserError
 
-__all__ = ["PROVIDERS", "Axis", "Product", "emit", "product_of"]
+__all__ = ["PRECISIONS", "PROVIDERS", "Axis", "Product", "emit", "product_of"]
 
 
 def _host(options: CpuOptions) -> tuple[isa.Isa | None, int]:
@@ -25,6 +26,16 @@ def _emitted(
 ) -> Kernel | None:
     host, threads = _host(options)
     return host and emitted.emit(name, product, types, host, threads)
+
+
+def _matrix_unit(
+    options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
+) -> Kernel | None:
+    """bf16 products, and f32 products where less precision is wanted."""
+    planes = 1 if product.dtype == "bf16" else PRECISIONS[options.matmul_precision]
+    unit = isa.matrix_unit(planes) if planes and options.isa == "auto" else None
+    threads = isa.host_threads() if options.parallel else 1
+    return unit and emitted.emit(name, product, types, unit, threads)
 
 
 def _blas(
@@ -53,17 +64,31 @@ def _fastest(
 
 
 PROVIDERS = {
-    "auto": (_fastest, _blas, _emitted),
-    "emitted": (_emitted, _blas),
+    "auto": (_matrix_unit, _fastest, _blas, _emitted),
+    "emitted": (_matrix_unit, _emitted, _blas),
     "blas": (_blas,),
     "loops": (),
 }
 
+PRECISIONS = {"highest": 0, "high": 2, "medium": 1}
+"""bf16 numbers that an f32 number is split into, by `CpuOptions.matmul_precision`; 0 for none."""
+
 
 def emit(options: CpuOptions, name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
     """The kernel `name` that computes `product` on operands A, B, C of memref types `types`."""
+    _check(options)
     for attempt in PROVIDERS[options.gemm]:
         kernel = attempt(options, name, product, types)
         if kernel is not None:
             return kernel
     return None
+
+
+def _check(options: CpuOptions) -> None:
+    for option, known in (("gemm", PROVIDERS), ("matmul_precision", PRECISIONS)):
+        value = getattr(options, option)
+        if value not in known:
+            raise UserError(
+                f"unknown value '{value}' of the CPU option '{option}'",
+                notes=[f"choose one of: {', '.join(known)}"],
+            )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from ssft.compiler.backends.cpu.gemm import goto
+from ssft.compiler.backends.cpu.gemm import amx, goto
+from ssft.compiler.backends.cpu.gemm.families import dtypes, family
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product
 from ssft.compiler.backends.cpu.gemm.goto import Blocks
-from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
+from ssft.compiler.backends.cpu.gemm.isa import ITEM, Amx, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 from ssft.compiler.backends.cpu.schedule import Kernel
 
@@ -22,8 +23,11 @@ TINY = 512
 LONG = 22
 """Panels of the other operand that an operand may meet without being packed."""
 
+NARROW = 8
+"""Products of fewer rows, columns or steps would leave most of the matrix unit idle."""
+
 SHARED = 1 << 19
-"""Multiply-adds from which on threads share a product."""
+"""Multiply-adds from which on threads share a product; of the faster matrix unit, 8 times more."""
 
 
 def oriented(product: Product) -> Product | None:
@@ -43,10 +47,12 @@ def is_swapped(product: Product) -> bool:
     return product.n.c != 1 and product.n.size != 1
 
 
-def takes(product: Product) -> bool:
-    """Whether this provider can compute `product`, and should rather than plain loops."""
+def takes(product: Product, isa: Isa) -> bool:
+    """Whether code for `isa` can compute `product`, and should rather than plain loops."""
     sizes = product.m.size, product.n.size, product.k.size
-    if product.dtype not in ITEM or sizes[0] * sizes[1] * sizes[2] < TINY:
+    if product.dtype not in dtypes(isa) or sizes[0] * sizes[1] * sizes[2] < TINY:
+        return False
+    if isinstance(isa, Amx) and min(sizes) < NARROW:
         return False
     return sizes[:2] != (1, 1) and oriented(product) is not None
 
@@ -58,6 +64,8 @@ def default_blocks(product: Product, isa: Isa) -> Blocks:
     megabyte of A and B stays in the second-level cache. An operand that is used by few panels of
     the other one is read where it lies.
     """
+    if isinstance(isa, Amx):
+        return amx.blocks(product, isa)
     m, n, k = product.m.size, product.n.size, product.k.size
     lanes = isa.lanes(product.dtype)
     kc = -(-k // (-(-k // 512)))
@@ -102,7 +110,7 @@ def emit(
 
     The last operand of the kernel is its workspace of `Kernel.workspace` bytes.
     """
-    wanted = oriented(product) if takes(product) else None
+    wanted = oriented(product) if takes(product, isa) else None
     if wanted is None:
         return None
     writer = _Writer(wanted, is_swapped(product), isa, blocks or default_blocks(wanted, isa))
@@ -112,14 +120,15 @@ def emit(
 class _Writer:
     def __init__(self, product: Product, swapped: bool, isa: Isa, blocks: Blocks) -> None:
         self.product, self.swapped, self.isa, self.blocks = product, swapped, isa, blocks
+        self.family = family(isa)
         self.item = ITEM[product.dtype]
-        self.a_bytes, b_bytes = goto.workspace(isa, product, blocks)
+        self.a_bytes, b_bytes = self.family.workspace(isa, product, blocks)
         self.area = self.a_bytes + b_bytes
         self.text = Text()
 
     def kernel(self, name: str, types: tuple[str, ...], threads: int) -> Kernel:
         product = self.product
-        if product.multiplications < SHARED:
+        if product.multiplications < SHARED * (8 if isinstance(self.isa, Amx) else 1):
             threads = 1
         rows, columns = parts(product, threads, self.isa)
         batch = threads > 1 and bool(product.independent) and product.outer[0].size >= threads
@@ -144,7 +153,7 @@ class _Writer:
             "\n".join([*lines, *text.lines, "return", "}"]),
             operands=4,
             extent=count if count > 1 else 0,
-            globals=goto.functions(self.isa, product.dtype),
+            globals=self.family.functions(self.isa, product.dtype),
             workspace=workspace,
         )
 
@@ -244,7 +253,7 @@ class _Writer:
             named["add"] = text.either(named["add"], text.compare("ne", i, 0))
         named |= {**pointers, "m": m, "n": n, "panels_a": "%area_a", "panels_b": "%area_b"}
         values = [(named[name], type_) for name, type_ in goto.PARAMETERS]
-        text.call(goto.name_of(self.isa, product.dtype), values)
+        text.call(self.family.name_of(self.isa, product.dtype), values)
 
     def _range(
         self, size: int, unit: int, part: tuple[str, str, int] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from dataclasses import dataclass
@@ -10,8 +11,13 @@ from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
 
-ITEM = {"f32": 4, "f64": 8}
+ITEM = {"bf16": 2, "f32": 4, "f64": 8}
 """Bytes per element of the types that the emitted product knows."""
+
+# Linux, asm/prctl.h and asm/fpu/types.h
+ARCH_PRCTL = 158
+ARCH_REQ_XCOMP_PERM = 0x1023
+XFEATURE_XTILEDATA = 18
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,24 @@ class Isa:
     @property
     def attributes(self) -> str:
         """Function attributes that make LLVM use exactly this instruction set."""
-        features = ", ".join(f'"+{flag}"' for flag in sorted(self.flags))
+        # LLVM's names are the system's, but for dashes.
+        names = sorted(flag.replace("avx512_", "avx512").replace("_", "-") for flag in self.flags)
+        features = ", ".join(f'"+{name}"' for name in names)
         return (
             f'no_inline, target_cpu = "{self.cpu}", '
             f"target_features = #llvm.target_features<[{features}]>"
         )
+
+
+@dataclass(frozen=True)
+class Amx(Isa):
+    """Intel's matrix unit, for f32 operands split into `planes` bf16 numbers each."""
+
+    planes: int = 1
+
+    def lanes(self, dtype: str) -> int:
+        """Columns of a block of C."""
+        return self.rows
 
 
 # Of 32 registers 8x3 hold the tile, 3 a row of B; of 16 registers 4x3 and 3.
@@ -57,6 +76,9 @@ AVX512 = Isa(
     frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "bmi2", "fma"}),
 )
 AVX2 = Isa("avx2", 32, 4, "x86-64-v3", frozenset({"avx2", "bmi2", "fma"}))
+_UNIT = AVX512.flags | {"amx_tile", "amx_bf16", "avx512_bf16"}
+AMX = Amx("amx", 64, 32, "x86-64-v4", _UNIT)
+AMX_SPLIT = Amx("amx_split", 64, 32, "x86-64-v4", _UNIT, planes=2)
 KNOWN = {isa.name: isa for isa in (AVX512, AVX2)}
 
 
@@ -105,6 +127,20 @@ def select(name: str = "auto", flags: frozenset[str] | None = None) -> Isa | Non
             notes=["compile with CpuOptions(isa='auto')"],
         )
     return KNOWN[name]
+
+
+@cache
+def matrix_unit(planes: int) -> Amx | None:
+    """The matrix unit, if the processor has one and the system lets this process use it."""
+    wanted = {isa.planes: isa for isa in (AMX, AMX_SPLIT)}[planes]
+    return wanted if wanted.flags <= host_flags() and _permitted() else None
+
+
+def _permitted() -> bool:
+    """Asks for the unit's registers: Linux makes room for them only where they are wanted."""
+    if platform.system() != "Linux":
+        return False
+    return ctypes.CDLL(None).syscall(ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0
 
 
 def host_threads() -> int:

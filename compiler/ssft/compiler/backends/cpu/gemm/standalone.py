@@ -11,6 +11,7 @@ import numpy as np
 from ssft.compiler.backends.cpu.cache import Store
 from ssft.compiler.backends.cpu.cache.programs import code_name
 from ssft.compiler.backends.cpu.gemm import blas, goto
+from ssft.compiler.backends.cpu.gemm.families import family
 from ssft.compiler.backends.cpu.gemm.form import Product
 from ssft.compiler.backends.cpu.gemm.isa import Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
@@ -93,7 +94,7 @@ class AnyProduct:
             _table_kernel(isa, dtype),
             operands=1,
             extent=2,
-            globals=goto.functions(isa, dtype),
+            globals=family(isa).functions(isa, dtype),
         )
         self._kernels = Kernels([kernel], parallel, store)
 
@@ -129,7 +130,7 @@ def _table_kernel(isa: Isa, dtype: str) -> str:
             elif type_ == "i1":
                 value = text.compare("ne", value, 0)
             values.append((value, type_))
-        text.call(goto.name_of(isa, dtype), values)
+        text.call(family(isa).name_of(isa, dtype), values)
     head = "func.func private @gemm_any(%table: memref<i64>, %lo: index, %hi: index) {"
     return "\n".join([head, *text.lines, "return", "}"])
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from ssft.compiler.backends.cpu.gemm.isa import ITEM
+
 PTR = "!llvm.ptr"
 
 
@@ -119,7 +121,7 @@ class Text:
         """The lanes in `mask` from memory, zeros in the others."""
         vector = f"vector<{lanes}x{element}>"
         zero = self(f"arith.constant dense<0.0> : {vector}")
-        item = int(element[1:]) // 8
+        item = ITEM[element]
         return self(
             f"llvm.intr.masked.load {pointer}, {mask}, {zero} {{alignment = {item} : i32}} : "
             f"({PTR}, vector<{lanes}xi1>, {vector}) -> {vector}"
@@ -127,7 +129,7 @@ class Text:
 
     def masked_store(self, value: str, pointer: str, mask: str, element: str, lanes: int) -> None:
         """Writes the lanes in `mask` to memory."""
-        item = int(element[1:]) // 8
+        item = ITEM[element]
         self.do(
             f"llvm.intr.masked.store {value}, {pointer}, {mask} {{alignment = {item} : i32}} : "
             f"vector<{lanes}x{element}>, vector<{lanes}xi1> into {PTR}"

@@ -63,7 +63,7 @@ class Tuner:
 
     def choose(self, product: Product) -> str:
         """A name in `VARIANTS`, or `BLAS`."""
-        wanted = oriented(product) if takes(product) else None
+        wanted = oriented(product) if takes(product, self.isa) else None
         if wanted is None:
             return BLAS
         if product.multiplications < MEASURED:
