@@ -38,8 +38,8 @@ def show_published(table: Table) -> None:
     extra = list(dict.fromkeys(key for row in table.rows for key in row.more))
     grid = Grid()
     grid.add_column("")
-    for column in ("published", "computed", "error", *extra):
-        unit = f"\n{table.unit}" if column in ("published", "computed") else ""
+    for column in (table.reference, "computed", "error", *extra):
+        unit = f"\n{table.unit}" if column in (table.reference, "computed") else ""
         grid.add_column(f"{column}{unit}", justify="right")
     grid.add_column("")
     for row in table.rows:
@@ -123,4 +123,4 @@ def _sentences(out: Console, title: str, sentences: Iterable[str]) -> None:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) and abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.0f}" if value == round(value) and abs(value) >= 1000 else f"{value:.5g}"

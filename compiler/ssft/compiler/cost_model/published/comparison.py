@@ -33,7 +33,8 @@ class Table:
 
     `tolerance` is of the relative error if `relative`, otherwise of the difference; with `decimals`
     computed figures are rounded before they are compared. `unmet` names rows that are known to lie
-    outside; `assumptions` and `remarks` are sentences.
+    outside; `assumptions` and `remarks` are sentences. `reference` says what the figures are:
+    ``"published"``, or ``"derived"`` where no paper prints them.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Table:
     unmet: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     decimals: int | None = None
+    reference: str = "published"
 
     def error(self, row: Row) -> float | None:
         """Computed against published: a difference, or that over the published figure."""
@@ -87,7 +89,7 @@ class Table:
             }
             for row in self.rows
         ]
-        keys = ("name", "title", "source", "unit", "tolerance", "relative", "decimals")
+        keys = ("name", "title", "source", "unit", "tolerance", "relative", "decimals", "reference")
         lists = ("assumptions", "unmet", "remarks")
         return {
             **{key: getattr(self, key) for key in keys},
@@ -118,5 +120,6 @@ def build(
         assumptions=tuple(data["assumptions"]),
         unmet=tuple(data.get("unmet", ())),
         decimals=data.get("decimals"),
+        reference=data.get("reference", "published"),
         remarks=tuple([*data.get("remarks", ()), *(remarks or ())]),
     )
