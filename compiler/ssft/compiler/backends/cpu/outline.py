@@ -42,12 +42,19 @@ class Outliner:
     def __init__(self, kernels: dict[str, Kernel]) -> None:
         self.kernels = kernels
         self.names: dict[str, str] = {}
+        self._external: dict[tuple[ir.Operation, ...], list[ir.Value]] = {}
 
     def external(self, operations: Sequence[ir.Operation]) -> list[ir.Value]:
         """Values that `operations` use but do not define, in order of use.
 
         A view whose place is known only at run time is looked through to what it is a view of.
         """
+        key = tuple(operations)
+        if key not in self._external:
+            self._external[key] = self._find_external(operations)
+        return self._external[key]
+
+    def _find_external(self, operations: Sequence[ir.Operation]) -> list[ir.Value]:
         inside: set[ir.Value] = set()
         found: dict[ir.Value, None] = {}
         for op in operations:
@@ -122,7 +129,7 @@ class Outliner:
             context=operations[0].context,
         )
         _fill_in(function, operations, parameters)
-        text = function.get_asm(use_local_scope=True)
+        text = function.get_asm(use_local_scope=True, assume_verified=True)
         if text not in self.names:
             name = f"kernel_{len(self.kernels)}"
             extent, splits = independent_loops(operations) if parallel else (0, ())
