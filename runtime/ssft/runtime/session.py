@@ -18,6 +18,9 @@ from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signatur
 from ssft.compiler.weights import Array
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
+from ssft.runtime.adapters.adapter import Adapter
+from ssft.runtime.adapters.extraction import extract
+from ssft.runtime.adapters.files import save_adapter
 from ssft.runtime.checkpoint import load_checkpoint, save_checkpoint
 from ssft.runtime.executor import Executor, find_executor, make_evaluator, make_executor
 from ssft.runtime.layout import full_layout, original, with_aliases
@@ -59,6 +62,7 @@ class Session:
         self._open(_read_plan(path), str(path), device, cache)
         self._start(load_weights(path, self.signature), allow_non_finite)
         self.directory = path.parent
+        self._plan_path = path
 
     @classmethod
     def from_text(
@@ -92,6 +96,7 @@ class Session:
     def _start(self, weights: Mapping[str, Array], allow_non_finite: bool) -> None:
         signature = self.signature
         self.directory: Path | None = None
+        self._plan_path: Path | None = None
         self.allow_non_finite = allow_non_finite
         self.plan_hash = hashlib.sha256(self._text.encode()).hexdigest()
         self._orders = axis_orders(signature.permutations)
@@ -258,6 +263,27 @@ class Session:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a checkpoint; an older one at `path` is replaced only by a complete one."""
         save_checkpoint(path, self.signature.arguments, self._arrays, self.plan_hash)
+
+    def export_adapter(
+        self, path: str | os.PathLike[str], base: Mapping[str, Array] | None = None
+    ) -> Adapter:
+        """Writes what training changed as an adapter, in original order, and returns it.
+
+        `base` holds the weights before training as the plan stores them; default: the plan's file.
+
+        Raises:
+            UserError: the session was made of text, and `base` is not given.
+        """
+        if base is None:
+            if self._plan_path is None:
+                raise UserError(
+                    "the weights before training are not known",
+                    notes=["give them: export_adapter(path, plan.stored_weights())"],
+                )
+            base = load_weights(self._plan_path, self.signature)
+        adapter = extract(self.signature, self.state_dict(), base)
+        save_adapter(path, adapter)
+        return adapter
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Continues from a checkpoint of the same plan; a bad one leaves the session unchanged."""

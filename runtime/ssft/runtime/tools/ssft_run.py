@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--allow-non-finite", action="store_true", help="go on after NaN losses")
     output = parser.add_argument_group("output")
     output.add_argument("--save", metavar="FILE", help="weights, in the model's names and layout")
+    output.add_argument("--adapter", metavar="FILE", help="what training changed, as an adapter")
     output.add_argument("--checkpoint", metavar="FILE", help="all that is needed to --resume")
     output.add_argument(
         "--checkpoint-every",
@@ -118,7 +119,7 @@ def _run(parsed: argparse.Namespace) -> int:
             notes=["the comparison starts PyTorch from the plan's own weights"],
             exit_code=2,
         )
-    for path in (parsed.save, parsed.checkpoint, parsed.json):
+    for path in (parsed.save, parsed.adapter, parsed.checkpoint, parsed.json):
         check_directory(path)
     if parsed.json == "-":
         parsed.quiet = True
@@ -171,6 +172,8 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
     _checkpoint(parsed, session, records)
     if parsed.save:
         _save_weights(parsed.save, session)
+    if parsed.adapter:
+        session.export_adapter(parsed.adapter)
     result: dict[str, Any] = {**summary(records), "losses": [record.loss for record in records]}
     if session.memory is not None:
         result["memory_bytes"] = vars(session.memory)
