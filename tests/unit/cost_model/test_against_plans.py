@@ -36,7 +36,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 def model():
     config = LlamaConfig({settings}, use_cache=False, attn_implementation="sdpa")
-    return LlamaForCausalLM(config).train()
+    model = LlamaForCausalLM(config)
+    {wrap}
+    return model.train()
 
 
 def batch():
@@ -48,6 +50,13 @@ def optimizer(parameters):
     return torch.optim.AdamW(parameters, lr=2e-4)
 """
 
+PEFT = """
+    import peft
+    targets = ["q_proj", "k_proj", "v_proj", "up_proj", "down_proj"]
+    settings = peft.LoraConfig(r={rank}, lora_dropout=0.0, target_modules=targets)
+    model = peft.get_peft_model(model, settings)
+"""
+
 SMALL = Architecture("small", 64, 176, 2, 4, 4, 16, 256)
 GROUPED = Architecture("grouped", 64, 176, 2, 4, 2, 16, 256)
 ONE_REAL_LAYER = Architecture(
@@ -55,7 +64,9 @@ ONE_REAL_LAYER = Architecture(
 )
 
 
-def report(tmp_path: Path, shapes: Architecture, work: Workload, recipe: Recipe) -> dict[str, Any]:
+def report(
+    tmp_path: Path, shapes: Architecture, work: Workload, recipe: Recipe, wrap: str = ""
+) -> dict[str, Any]:
     settings = {
         "vocab_size": shapes.vocabulary,
         "hidden_size": shapes.hidden,
@@ -66,7 +77,9 @@ def report(tmp_path: Path, shapes: Architecture, work: Workload, recipe: Recipe)
     }
     file = tmp_path / "model.py"
     keywords = ", ".join(f"{key}={value}" for key, value in settings.items())
-    file.write_text(MODEL_FILE.format(settings=keywords, shape=(work.batch, work.length)))
+    file.write_text(
+        MODEL_FILE.format(settings=keywords, shape=(work.batch, work.length), wrap=wrap)
+    )
     return compile_file(file, recipe, abstract=True).report()
 
 
@@ -114,6 +127,15 @@ def test_columns_of_every_matrix(tmp_path: Path):
     found = report(tmp_path, SMALL, work, Recipe("paca", ratio=0.25, freeze=("lm_head.*",)))
     layer = {linear.name: Columns(round(0.25 * linear.inputs)) for linear in SMALL.linears()}
     compare(found, SMALL, Method("paca", (layer,) * SMALL.layers), work)
+
+
+def test_low_rank_adapters(tmp_path: Path):
+    pytest.importorskip("peft")
+    work, rank = Workload(batch=2, length=24), 4
+    found = report(tmp_path, SMALL, work, Recipe("full"), wrap=PEFT.format(rank=rank))
+    method = low_rank(SMALL, rank, ("q", "k", "v", "up", "down"))
+    assert found["total_parameters"] == SMALL.parameters + trainable_parameters(SMALL, method)
+    compare(found, SMALL, method, work)
 
 
 def test_other_methods_differ():

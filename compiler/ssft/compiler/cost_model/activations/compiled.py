@@ -10,13 +10,19 @@ of a transformers Llama with scaled_dot_product_attention; tests compare them. D
   gated product are never kept whole, so full fine-tuning, too, keeps 6h + 2f + heads x S;
 * selected columns are kept as copies (``ssft.save_slice``), k elements per token for each matrix,
   because the tensors that they are slices of are not kept;
+* a low-rank adapter keeps its r channels; its input is recomputed like any norm's output;
 * the first layer's input is not kept: it is looked up in the embedding again;
 * everything has the model's dtype: the CPU backend has no bf16 yet, so 4 bytes.
 """
 
 from __future__ import annotations
 
-from ssft.compiler.cost_model.activations.saved import LayerView, Saved, present
+from ssft.compiler.cost_model.activations.saved import (
+    LayerView,
+    Saved,
+    low_rank_channels,
+    present,
+)
 
 
 def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
@@ -26,7 +32,7 @@ def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
     width = shapes.attention_width
     first = active.input or layer.needs_whole("q", "k", "v")
     second = active.feed_forward_input or layer.needs_whole(*shapes.feed_forward_inputs)
-    return present(
+    values = present(
         (first and layer.index, Saved("input of norm 1", hidden, each)),
         (first, Saved("statistic of norm 1", 1, each, channels=False)),
         (True, Saved("slices of the output of norm 1", _slices(layer, "q", "k", "v"), each)),
@@ -51,6 +57,7 @@ def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
         ),
         (True, Saved("slice of the input of down", _slices(layer, "down"), each)),
     )
+    return [*values, *low_rank_channels(layer, each)]
 
 
 def _slices(layer: LayerView, *projections: str) -> int:

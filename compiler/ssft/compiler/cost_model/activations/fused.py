@@ -14,8 +14,12 @@ A compiler that recomputes element-wise values brings full fine-tuning to 6h + 2
 
 from __future__ import annotations
 
-from ssft.compiler.cost_model.activations.saved import LayerView, Saved, present
-from ssft.compiler.cost_model.training import LowRank
+from ssft.compiler.cost_model.activations.saved import (
+    LayerView,
+    Saved,
+    low_rank_channels,
+    present,
+)
 
 
 def layer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
@@ -41,11 +45,7 @@ def layer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
             (active.inner, Saved("gate and up", len(inputs) * inner, each)),
             (True, Saved("input of down", product, each)),
         ),
-        *(
-            Saved(f"low-rank channels of {linear.name}", kind.rank, each, channels=False)
-            for linear in shapes.linears()
-            if isinstance(kind := layer.training(linear.name), LowRank)
-        ),
+        *low_rank_channels(layer, each),
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ssft.compiler.cost_model.activity import Activity
 from ssft.compiler.cost_model.architecture import Architecture
 from ssft.compiler.cost_model.methods import Method
-from ssft.compiler.cost_model.training import Frozen
+from ssft.compiler.cost_model.training import Frozen, LowRank
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,15 @@ class LayerView:
     def needs_whole(self, *projections: str) -> bool:
         """Whether some weight gradient of projections of one input reads all of it."""
         return self.kept(*projections) == self.architecture.linear(projections[0]).inputs
+
+
+def low_rank_channels(layer: LayerView, each: int) -> list[Saved]:
+    """Returns the r channels between the factors of each low-rank adapter of a layer."""
+    return [
+        Saved(f"low-rank channels of {linear.name}", kind.rank, each, channels=False)
+        for linear in layer.architecture.linears()
+        if isinstance(kind := layer.training(linear.name), LowRank)
+    ]
 
 
 def present(*values: tuple[object, Saved]) -> list[Saved]:

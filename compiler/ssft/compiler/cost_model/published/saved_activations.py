@@ -37,11 +37,10 @@ def _row(data: dict[str, Any], shapes: Architecture, name: str, formula: dict[st
     kept = fused.layer_saved(layer)
     elements = channel_elements(kept)
     more = {
+        "this compiler": sum(value.elements for value in compiled.layer_saved(layer)),
         "statistics, ranks": sum(value.elements for value in kept) - elements,
         "eager, bytes": bytes_per_token(eager.layer_saved(layer)),
     }
-    if name != "lora":
-        more["this compiler"] = sum(value.elements for value in compiled.layer_saved(layer))
     expected = formula["h"] * shapes.hidden + formula["f"] * shapes.feed_forward
     label = f"{shapes.name} {name}: {formula['h']}h + {formula['f']}f"
     return Row(label, expected, elements, more=more)
