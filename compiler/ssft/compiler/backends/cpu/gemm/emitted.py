@@ -12,7 +12,7 @@ import dataclasses
 from ssft.compiler.backends.cpu.gemm import amx, goto
 from ssft.compiler.backends.cpu.gemm.families import dtypes, family
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product
-from ssft.compiler.backends.cpu.gemm.goto import Blocks
+from ssft.compiler.backends.cpu.gemm.goto import PANELS, Blocks
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Amx, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 from ssft.compiler.backends.cpu.schedule import Kernel
@@ -76,6 +76,7 @@ def default_blocks(product: Product, isa: Isa) -> Blocks:
     # Rows of B a multiple of 4 KiB apart compete for the same lines of the caches.
     rows = 4 if product.k.b * item % 4096 == 0 or kc > 256 else LONG
     return Blocks(
+        nc=PANELS * isa.columns(product.dtype),
         kc=kc,
         direct_a=-(-n // isa.columns(product.dtype)) <= columns,
         direct_b=product.n.b == 1 and -(-m // isa.rows) <= rows,

@@ -1,8 +1,8 @@
 """The loops around the innermost kernel, after Goto & van de Geijn (2008) and BLIS.
 
-Blocks of `nc` columns, of `kc` steps of k and of `mc` rows; within a block each panel of B meets
-all panels of A. B's panels are packed when they are first needed, A's block by block. Sizes,
-strides and blocks are arguments: all products of a program share one copy of this code.
+Blocks of `kc` steps of k, of `mc` rows and of `nc` columns. A's block is packed and stays in the
+second-level cache while B passes by: a few panels are packed, and each meets all panels of A.
+Sizes, strides and blocks are arguments: all products of a program share one copy of this code.
 """
 
 from __future__ import annotations
@@ -32,17 +32,20 @@ PARAMETERS = (
     ("kc", "i64"),
     ("direct_a", "i1"),
     ("direct_b", "i1"),
-    ("keep_b", "i1"),
     ("add", "i1"),
     ("panels_a", PTR),
     ("panels_b", PTR),
 )
 """Strides are in bytes. `mc` and `nc` are whole numbers of panels. With `direct_a` or `direct_b`
-the operand is read where it lies (B only where its columns are contiguous)."""
+the operand is read where it lies (B only where its columns are contiguous, and except where they
+end within a vector)."""
 
 PADDING = 64
-"""Bytes between panels of A. Packing writes many panels at once, and without them panels of a
-power of two bytes would compete for the same lines of the first-level cache."""
+"""Bytes between packed panels of A, and groups of columns of B. Packing writes many of them at
+once; those of a power of two bytes would compete for the same lines of the first-level cache."""
+
+PANELS = 2
+"""Panels of B that are packed together: rows of B are then read in pieces worth fetching."""
 
 
 def name_of(isa: Isa, dtype: str) -> str:
@@ -64,18 +67,13 @@ def functions(isa: Isa, dtype: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a product is blocked: see `PARAMETERS`.
-
-    Without `keep_b` a panel of B is packed each time it is needed, into memory that stays in the
-    cache, and not once for all blocks of rows.
-    """
+    """How a product is blocked: see `PARAMETERS`."""
 
     mc: int = 512
-    nc: int = 1 << 20
+    nc: int = 96
     kc: int = 512
     direct_a: bool = False
     direct_b: bool = False
-    keep_b: bool = False
 
 
 def workspace(isa: Isa, product: Product, blocks: Blocks) -> tuple[int, int]:
@@ -85,9 +83,8 @@ def workspace(isa: Isa, product: Product, blocks: Blocks) -> tuple[int, int]:
     count = -(-min(blocks.mc, product.m.size) // isa.rows)
     # Behind the last panel packing may write as many steps of k as a group has rows.
     a = (count * k + isa.rows) * isa.rows * item + count * PADDING
-    widest = isa.columns(product.dtype)
-    columns = min(blocks.nc if blocks.keep_b else widest, product.n.size)
-    b = (-(-columns // lanes) * k + widest) * lanes * item
+    groups = -(-min(blocks.nc, product.n.size) // lanes)
+    b = (groups * k + lanes) * lanes * item + groups * PADDING
     needs_b = not blocks.direct_b or product.n.size % lanes
     return (0 if blocks.direct_a else -(-a // 64) * 64), (-(-b // 64) * 64 if needs_b else 0)
 
@@ -106,87 +103,89 @@ def constants(product: Product, blocks: Blocks) -> Mapping[str, int]:
 
 def _multiply(isa: Isa, dtype: str) -> str:
     text = Text()
-    with text.loop(0, "%n", "%nc") as jc:
-        columns = text.least(text.sub("%n", jc), "%nc")
-        with text.loop(0, "%k", "%kc") as pc:
-            depth = text.least(text.sub("%k", pc), "%kc")
-            add = text.either("%add", text.compare("ne", pc, 0))
-            b = text.at(text.at("%b", text.mul(jc, "%b_n")), text.mul(pc, "%b_k"))
-            with text.loop(0, "%m", "%mc") as ic:
-                rows = text.least(text.sub("%m", ic), "%mc")
-                a = text.at(text.at("%a", text.mul(ic, "%a_m")), text.mul(pc, "%a_k"))
+    with text.loop(0, "%k", "%kc") as pc:
+        depth = text.least(text.sub("%k", pc), "%kc")
+        add = text.either("%add", text.compare("ne", pc, 0))
+        with text.loop(0, "%m", "%mc") as ic:
+            rows = text.least(text.sub("%m", ic), "%mc")
+            a = text.at(text.at("%a", text.mul(ic, "%a_m")), text.mul(pc, "%a_k"))
+            left = _left(text, isa, dtype, a, rows, depth)
+            with text.loop(0, "%n", "%nc") as jc:
+                columns = text.least(text.sub("%n", jc), "%nc")
+                b = text.at(text.at("%b", text.mul(pc, "%b_k")), text.mul(jc, "%b_n"))
+                right = _right(text, isa, dtype, b, columns, depth)
                 c = text.at("%c", text.mul(ic, "%c_m"))
                 c = text.at(c, text.mul(jc, ITEM[dtype]))
-                first = text.compare("eq", ic, 0)
-                with text.when(text.negated("%direct_a")):
-                    _pack_a(text, isa, dtype, a, rows, depth)
-                _block(text, isa, dtype, a, b, c, (rows, columns, depth), first, add)
+                _block(text, isa, dtype, left, right, c, (rows, columns, depth), add)
     return text.function(name_of(isa, dtype), PARAMETERS, isa.attributes)
 
 
-def _panel_a(text: Text, isa: Isa, dtype: str, depth: str) -> str:
-    """Bytes from one panel of A to the next."""
-    return text.add(text.mul(depth, isa.rows * ITEM[dtype]), PADDING)
+def _left(
+    text: Text, isa: Isa, dtype: str, a: str, rows: str, depth: str
+) -> tuple[str, str, str, str]:
+    """Packs a block of A if need be; where it is, and its strides by row, k and panel."""
+    item = text.number(ITEM[dtype])
+    per_k = text.number(isa.rows * ITEM[dtype])
+    panel = text.add(text.mul(depth, per_k), PADDING)
+    with text.when(text.negated("%direct_a")):
+        values = (a, "%a_m", "%a_k", rows, depth, "%panels_a", panel, per_k)
+        _call(text, panels.name_of(isa, dtype, isa.rows), values, panels.PARAMETERS)
+    whole = text.mul("%a_m", isa.rows)
+    choices = ((a, "%panels_a", PTR), ("%a_m", item, "i64"), ("%a_k", per_k, "i64"))
+    place, by_row, by_k = (text.select("%direct_a", *choice) for choice in choices)
+    return place, by_row, by_k, text.select("%direct_a", whole, panel)
 
 
-def _pack_a(text: Text, isa: Isa, dtype: str, a: str, rows: str, depth: str) -> None:
-    panel, per_k = _panel_a(text, isa, dtype, depth), text.number(isa.rows * ITEM[dtype])
-    values = (a, "%a_m", "%a_k", rows, depth, "%panels_a", panel, per_k)
-    _call(text, panels.name_of(isa, dtype, isa.rows), values, panels.PARAMETERS)
+def _right(
+    text: Text, isa: Isa, dtype: str, b: str, columns: str, depth: str
+) -> tuple[str, str, str]:
+    """Packs columns of B if need be; where they are, and their strides by k and group."""
+    lanes = isa.lanes(dtype)
+    ragged = text.compare("ne", text.binary("remui", columns, lanes), 0)
+    direct = text.both("%direct_b", text.negated(ragged))
+    vector = text.number(isa.vector)
+    group = text.add(text.mul(depth, vector), PADDING)
+    with text.when(text.negated(direct)):
+        values = (b, "%b_n", "%b_k", columns, depth, "%panels_b", group, vector)
+        _call(text, panels.name_of(isa, dtype, lanes), values, panels.PARAMETERS)
+    place = text.select(direct, b, "%panels_b", PTR)
+    return place, text.select(direct, "%b_k", vector), text.select(direct, vector, group)
 
 
 def _block(
     text: Text,
     isa: Isa,
     dtype: str,
-    a: str,
-    b: str,
+    left: tuple[str, str, str, str],
+    right: tuple[str, str, str],
     c: str,
     sizes: tuple[str, str, str],
-    first: str,
     add: str,
 ) -> None:
-    """Multiplies a block of A with a block of B, panel by panel of B."""
+    """Multiplies a block of A with some columns of B, panel by panel of B."""
     rows, columns, depth = sizes
-    item, lanes = ITEM[dtype], isa.lanes(dtype)
-    packed = text.number(item), text.number(isa.rows * item)
-    a = text.select("%direct_a", a, "%panels_a", PTR)
-    a_m = text.select("%direct_a", "%a_m", packed[0])
-    a_k = text.select("%direct_a", "%a_k", packed[1])
-    a_panel = text.select(
-        "%direct_a", text.mul("%a_m", isa.rows), _panel_a(text, isa, dtype, depth)
-    )
+    a, a_m, a_k, a_panel = left
+    b, b_k, b_group = right
+    lanes = isa.lanes(dtype)
     zero = text.number(0)
     text.do(f"%end = scf.while (%j = {zero}) : (i64) -> i64 {{")
-    more = text.compare("slt", "%j", columns)
-    text.do(f"scf.condition({more}) %j : i64")
+    text.do(f"scf.condition({text.compare('slt', '%j', columns)}) %j : i64")
     text.do("} do {")
     text.do("^bb0(%j: i64):")
     rest = text.sub(columns, "%j")
     width = _width(text, isa, dtype, rest)
     some = text.least(rest, width)
-    direct = text.both("%direct_b", text.compare("eq", some, width))
-    source = text.at(b, text.mul("%j", "%b_n"))
-    start = text.mul(text.mul("%j", depth), item)
-    panel = text.at("%panels_b", text.select("%keep_b", start, zero))
-    per_k = text.mul(width, item)
-    stale = text.either(first, text.negated("%keep_b"))
-    with text.when(text.both(stale, text.negated(direct))):
-        values = (source, "%b_n", "%b_k", some, depth, panel, text.number(isa.vector), per_k)
-        _call(text, panels.name_of(isa, dtype, lanes), values, panels.PARAMETERS)
-    panel = text.select(direct, source, panel, PTR)
-    b_k = text.select(direct, "%b_k", per_k)
-    target = text.at(c, text.mul("%j", item))
+    panel = text.at(b, text.mul(text.binary("divui", "%j", lanes), b_group))
+    target = text.at(c, text.mul("%j", ITEM[dtype]))
     for vectors in range(1, isa.vectors + 1):
         with (
             text.when(text.compare("eq", width, vectors * lanes)),
             text.loop(0, rows, isa.rows) as i,
         ):
-            number = text.binary("divui", i, isa.rows)
-            left = text.at(a, text.mul(number, a_panel))
+            place = text.at(a, text.mul(text.binary("divui", i, isa.rows), a_panel))
             tile = text.at(target, text.mul(i, "%c_m"))
             height = text.least(text.sub(rows, i), isa.rows)
-            values = (depth, left, a_m, a_k, panel, b_k, tile, "%c_m", height, some, add)
+            values = (depth, place, a_m, a_k, panel, b_k, b_group, tile, "%c_m", height, some, add)
             _call(text, micro.name_of(isa, dtype, vectors), values, micro.PARAMETERS)
     text.do(f"scf.yield {text.add('%j', width)} : i64")
     text.do("}")

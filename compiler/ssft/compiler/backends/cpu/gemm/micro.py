@@ -17,13 +17,15 @@ PARAMETERS = (
     ("a_k", "i64"),
     ("b", PTR),
     ("b_k", "i64"),
+    ("b_group", "i64"),
     ("c", PTR),
     ("c_m", "i64"),
     ("rows", "i64"),
     ("columns", "i64"),
     ("add", "i1"),
 )
-"""Strides are in bytes; the columns of B and C are contiguous. With `add` C is added to."""
+"""Strides are in bytes. Columns of C are contiguous, of B in groups of one vector that lie
+`b_group` apart. With `add` C is added to."""
 
 
 def name_of(isa: Isa, dtype: str, vectors: int) -> str:
@@ -57,6 +59,7 @@ def _accumulate(text: Text, isa: Isa, dtype: str, vectors: int) -> list[list[str
         text.mul("%a_m", text.least(last, row)) if row else text.number(0)
         for row in range(isa.rows)
     ]
+    groups = [text.mul("%b_group", j) for j in range(vectors)]
     _fetch(text, isa, vectors, last)
     names = [[f"s{row}_{j}" for j in range(vectors)] for row in range(isa.rows)]
     flat = [name for row in names for name in row]
@@ -68,7 +71,7 @@ def _accumulate(text: Text, isa: Isa, dtype: str, vectors: int) -> list[list[str
         f"%sums:{len(flat) + 2} = scf.for %p = {low} to %k step {one} "
         f"iter_args({start}) -> ({types}) : i64 {{"
     )
-    b = [text.load(text.at("%pb", j * isa.vector), vector, item) for j in range(vectors)]
+    b = [text.load(text.at("%pb", groups[j]) if j else "%pb", vector, item) for j in range(vectors)]
     sums = []
     for row in range(isa.rows):
         a = text.splat(text.load(text.at("%pa", offsets[row]), dtype, item), dtype, lanes)
