@@ -19,7 +19,10 @@ PARTS = {
 """What of ours each source root may import."""
 
 ONLY_IN = {
-    "torch": ("compiler/ssft/compiler/frontend/", "runtime/ssft/runtime/torch_bridge.py"),
+    "torch": (
+        *("compiler/ssft/compiler/frontend/", "runtime/ssft/runtime/torch_bridge.py"),
+        "runtime/ssft/runtime/torch_adapters.py",
+    ),
     "torch_mlir": ("dialects/ssft/dialects/_mlir.py",),
 }
 """The only places that may import a package; a directory ends in a slash.

@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 
+from ssft.compiler.backends.interpreter.formats import load
 from ssft.compiler.weights import Array
 
 
@@ -41,6 +42,12 @@ class Part:
             for size, chosen in zip(self.shape[:2], sides, strict=False)
         ]
         return np.ix_(*lists)
+
+    @property
+    def change(self) -> np.ndarray:
+        """What training added to the base, in float64."""
+        values, base = (load(array, self.dtype) for array in (self.values, self.base))
+        return np.subtract(values, base, dtype=np.float64)
 
     @property
     def elements(self) -> int:

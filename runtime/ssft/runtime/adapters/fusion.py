@@ -70,9 +70,7 @@ def _joined(parts: Sequence[Part], counts: np.ndarray) -> list[Part]:
     for part in parts:
         base[part.index] = part.base
         only[part.index] = part.values
-        total[part.index] += np.subtract(
-            load(part.values, like.dtype), load(part.base, like.dtype), dtype=np.float64
-        )
+        total[part.index] += part.change
     added = rounded(load(base, like.dtype) + total, like.dtype)
     if like.dtype == "bf16":
         added = (np.ascontiguousarray(added).view(np.uint32) >> 16).astype(np.uint16)

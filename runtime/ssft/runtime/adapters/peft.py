@@ -95,9 +95,7 @@ def _factors(part: Part) -> tuple[np.ndarray, np.ndarray]:
     m, n = part.shape
     rows = np.arange(m) if part.rows is None else part.rows
     columns = np.arange(n) if part.columns is None else part.columns
-    change = np.subtract(
-        load(part.values, part.dtype), load(part.base, part.dtype), dtype=np.float32
-    )
+    change = part.change.astype(np.float32)
     if len(columns) <= len(rows):
         b, a = np.zeros((m, len(columns)), np.float32), np.zeros((len(columns), n), np.float32)
         b[rows] = change
