@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,6 +58,18 @@ def read_safetensors(path: str | os.PathLike[str]) -> TensorFile:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _malformed(path) from None
     return TensorFile(arrays, metadata)
+
+
+def release(array: Array) -> None:
+    """Gives back the memory that reading an array of `read_safetensors` took.
+
+    The array can still be used: it is read from its file again.
+    """
+    owner: Any = array.data
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _array(entry: dict[str, Any], data: np.ndarray) -> Array:

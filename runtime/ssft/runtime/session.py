@@ -15,6 +15,7 @@ from ssft.compiler.buffers import allocate, batch_arrays
 from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.compiler.permutation import axis_orders
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
+from ssft.compiler.tensor_files import release
 from ssft.compiler.weights import Array
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
@@ -60,7 +61,7 @@ class Session:
     ) -> None:
         path = Path(plan)
         self._open(_read_plan(path), str(path), device, cache)
-        self._start(load_weights(path, self.signature), allow_non_finite)
+        self._start(load_weights(path, self.signature), allow_non_finite, release)
         self.directory = path.parent
         self._plan_path = path
 
@@ -93,14 +94,22 @@ class Session:
         self.signature = self._found.signature if self._found else _parse_plan(text, file)
         _check_version(self.signature, file)
 
-    def _start(self, weights: Mapping[str, Array], allow_non_finite: bool) -> None:
+    def _start(
+        self,
+        weights: Mapping[str, Array],
+        allow_non_finite: bool,
+        done_with: Callable[[Array], None] = lambda array: None,
+    ) -> None:
+        """Copies the weights, calling `done_with` for each, and compiles the step."""
         signature = self.signature
         self.directory: Path | None = None
         self._plan_path: Path | None = None
         self.allow_non_finite = allow_non_finite
         self.plan_hash = hashlib.sha256(self._text.encode()).hexdigest()
         self._orders = axis_orders(signature.permutations)
-        self._arrays = [_initial(argument, signature, weights) for argument in signature.arguments]
+        self._arrays = [
+            _initial(argument, signature, weights, done_with) for argument in signature.arguments
+        ]
         self._addresses = [array.ctypes.data for array in self._arrays]
         self._executor: Executor = self._found or make_executor(
             self.device, self._text, cache=self.cache
@@ -344,7 +353,10 @@ def _location(file: str, diagnostic: Any) -> SourceLocation:
 
 
 def _initial(
-    argument: ArgumentInfo, signature: StepSignature, weights: Mapping[str, Array]
+    argument: ArgumentInfo,
+    signature: StepSignature,
+    weights: Mapping[str, Array],
+    done_with: Callable[[Array], None],
 ) -> np.ndarray:
     """The memory of an argument before the first step; inputs get none."""
     if argument.role == "input":
@@ -361,6 +373,7 @@ def _initial(
                 f"but the plan wants {list(argument.shape)} {argument.dtype}"
             )
         np.copyto(array, stored.data.reshape(argument.shape))
+        done_with(stored)
     elif argument.role == "hyper":
         array[...] = signature.optimizer.get(argument.name, 0.0)
     return array
