@@ -26,7 +26,7 @@ LINE = 32
 CACHE_LINE = 64
 """Bytes."""
 
-ROW_BYTES = 512 << 10
+ROW_BYTES = 1 << 20
 """What one row may touch: it has to remain in a second-level cache."""
 
 SHORT_ROW_BYTES = 64 << 10
