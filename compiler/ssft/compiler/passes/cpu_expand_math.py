@@ -1,8 +1,8 @@
 """``cpu-expand-math``: elementary functions as arithmetic that LLVM can vectorise.
 
 A call of ``expf`` keeps a loop scalar. The replacements below are branch-free, treat infinities and
-NaN as the C library does, and are accurate to about one unit in the last place (results that would
-be subnormal become zero).
+NaN as the C library does, and are accurate to one unit in the last place, tanh to 1.25. Of exp,
+results below 2.8e-38 (f32), which are subnormal or nearly so, become zero.
 
 Doubles become bfloat16 by way of single precision, as in PyTorch: LLVM would call a function of a
 compiler's run-time library, which is not there.
