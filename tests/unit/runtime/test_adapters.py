@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import peft
 import pytest
 import torch
 from hypothesis import given
@@ -281,7 +282,6 @@ def test_a_plain_model_needs_only_safetensors(adapters, tmp_path):
 
 
 def test_peft_reads_what_we_write(adapters, tmp_path):
-    peft = pytest.importorskip("peft")
     ids = batch(5)["input_ids"]
     for number, adapter in enumerate(adapters):
         if any(not name.endswith(("proj.weight", "head.weight")) for name in adapter.names):
@@ -310,7 +310,6 @@ def test_a_lora_written_by_us_is_read_as_what_it_was(adapters, tmp_path):
 
 
 def test_a_lora_that_peft_trained_is_an_adapter_of_whole_matrices(tmp_path):
-    peft = pytest.importorskip("peft")
     config = peft.LoraConfig(r=3, lora_alpha=5, target_modules=["down_proj"])
     model = peft.get_peft_model(llama(), config)
     for name, parameter in model.named_parameters():

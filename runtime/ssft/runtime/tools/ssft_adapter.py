@@ -115,9 +115,11 @@ def _info(parsed: argparse.Namespace) -> None:
     about = ", ".join(f"{key} {value}" for key, value in adapter.about.items())
     console.print(
         f"{escape(parsed.adapter)}: {adapter.elements:,} elements of {len(adapter.names)} "
-        f"parameters{escape(f'; {about}') if about else ''}"
+        f"parameters{escape(f'; {about}') if about else ''}",
+        soft_wrap=True,
     )
-    console.print(f"base of {len(adapter.hashes)} parameters, SHA-256 {adapter.base_hash}")
+    base = f"base of {len(adapter.hashes)} parameters, SHA-256 {adapter.base_hash}"
+    console.print(base, soft_wrap=True)
     table = Table()
     for column in ("parameter", "shape", "rows", "columns", "elements", "change (2-norm)"):
         table.add_column(column, justify="left" if column == "parameter" else "right")
