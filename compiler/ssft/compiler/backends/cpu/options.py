@@ -13,9 +13,10 @@ class CpuOptions:
     calls the BLAS inside PyTorch's libraries, ``"emitted"`` is code of our own for the instruction
     set `isa` (``"avx512"``, ``"avx2"``, or ``"auto"`` for the best that this host has), ``"auto"``
     measures once which of the two is faster for a product, and ``"loops"`` emits plain loops.
-    `matmul_precision` is that of ``torch.set_float32_matmul_precision``: with ``"high"`` emitted
-    products of f32 arrays split each operand into two bf16 numbers (about 16 bits of mantissa) and
-    with ``"medium"`` they round it to one, if the processor has a matrix unit; sums stay f32.
+    `matmul_precision` is that of ``torch.set_float32_matmul_precision``: if the processor has a
+    matrix unit, products of f32 arrays split each operand into two bf16 numbers with ``"high"``
+    (about 16 bits of mantissa) and round it to one with ``"medium"``; sums stay f32. Products of
+    bf16 arrays use that unit in any case but ``"loops"``.
     `opt_level` is LLVM's, 0 to 3. `parallel` lets large kernels use the threads
     of the OpenMP runtime that PyTorch loads; the split is static, so what these kernels compute
     does not depend on the number of threads (BLAS promises no such thing). With `cache`, what was

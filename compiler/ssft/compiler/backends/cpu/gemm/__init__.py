@@ -66,7 +66,7 @@ def _fastest(
 PROVIDERS = {
     "auto": (_matrix_unit, _fastest, _blas, _emitted),
     "emitted": (_matrix_unit, _emitted, _blas),
-    "blas": (_blas,),
+    "blas": (_matrix_unit, _blas),
     "loops": (),
 }
 

@@ -20,6 +20,9 @@ from ssft.compiler.backends.cpu.schedule import Kernel
 TINY = 512
 """Products of fewer multiply-adds are left to plain loops: a call costs more than they do."""
 
+LONGEST = 704
+"""Steps of k per block."""
+
 LONG = 22
 """Panels of the other operand that an operand may meet without being packed."""
 
@@ -60,15 +63,15 @@ def takes(product: Product, isa: Isa) -> bool:
 def default_blocks(product: Product, isa: Isa) -> Blocks:
     """Blocks for an `oriented` product, from sizes alone.
 
-    K is cut into equal parts of at most 512: longer sums load and store C less often, and half a
-    megabyte of A and B stays in the second-level cache. An operand that is used by few panels of
+    K is cut into equal parts of at most `LONGEST`: longer sums load and store C less often, but A's
+    block should stay in a second-level cache of 2 MiB. An operand that is used by few panels of
     the other one is read where it lies.
     """
     if isinstance(isa, Amx):
         return amx.blocks(product, isa)
     m, n, k = product.m.size, product.n.size, product.k.size
     lanes = isa.lanes(product.dtype)
-    kc = -(-k // (-(-k // 512)))
+    kc = -(-k // (-(-k // LONGEST)))
     kc = min(k, -(-kc // lanes) * lanes)
     item = ITEM[product.dtype]
     # Rows along k are read line by line; other strides pay for whole lines and pages.

@@ -26,8 +26,11 @@ from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
 MEASURED = 1 << 21
 """Products of fewer multiply-adds are not worth measuring."""
 
-PIECE = 1 << 26
+PIECE = 1 << 27
 """Multiply-adds of the piece that is measured, at most."""
+
+EVICTED = 8 << 20
+"""Bytes that are read before each run: more than a processor's own caches hold."""
 
 ROUNDS = 3
 MARGIN = 0.97
@@ -80,17 +83,17 @@ class Tuner:
         """The variant that takes the least time for a piece of `product`."""
         piece = _piece(product, self.isa)
         work = piece.multiplications
-        threads = self.threads if work >= PIECE // 64 else 1
-        repeats = max(1, PIECE // 16 // work)
+        threads = self.threads if work >= PIECE // 128 else 1
+        repeats = max(1, PIECE // 8 // work)
         a, b, c = self._operands(piece, threads)
         contenders: dict[str, Callable[[], object]] = {}
         for name in VARIANTS:
             blocks = blocks_of(name, piece, self.isa)
             if not blocks.direct_b or piece.n.b == 1:
                 contenders[name] = self._bind(piece, blocks, (a, b, c), threads, repeats)
-        call = standalone.blas_call(piece, a, b, c) if repeats == 1 else None
+        call = standalone.blas_call(piece, a, b, c) if work >= MEASURED else None
         if call is not None:
-            contenders[BLAS] = call
+            contenders[BLAS] = lambda: [call() for _ in range(repeats)]
         return _fastest(contenders, thread_time if threads == 1 else perf_counter)
 
     def _bind(
@@ -166,9 +169,11 @@ class Tuner:
 
 def _fastest(contenders: dict[str, Callable[[], object]], clock: Callable[[], float]) -> str:
     """The name of the function whose fastest run is the shortest, by a margin."""
+    others = np.ones(EVICTED // 8)
     times = dict.fromkeys(contenders, float("inf"))
     for number in range(ROUNDS):
         for name, run in contenders.items():
+            others.sum()  # in a step, operands are seldom in the caches
             start = clock()
             run()
             if number:  # the first run meets cold caches and unmapped pages
