@@ -69,11 +69,11 @@ class PlanStep:
     The update's share is that of its kernels in a step run kernel by kernel on one thread.
     """
 
-    def __init__(self, path: Path, size: Size):
+    def __init__(self, path: Path, size: Size, device: str):
         from ssft.runtime import Session
 
         self.batch = {name: tensor.numpy() for name, tensor in make_batch(size).items()}
-        self.session = Session(path)
+        self.session = Session(path, device)
 
     def run(self) -> float:
         return self.session.step(self.batch)
@@ -120,12 +120,12 @@ def write_plan(name: str, size: Size, path: Path) -> dict[str, float]:
     return {"compile": seconds}
 
 
-def make_step(name: str, size: Size, directory: Path) -> Step:
-    """The step of a contender; plans are read from `directory`."""
+def make_step(name: str, size: Size, directory: Path, device: str = "cpu") -> Step:
+    """The step of a contender; plans are read from `directory` and run on `device`."""
     if name in TORCH:
         make, compiled = TORCH[name]
         return TorchStep(make(size), size, compiled)
-    return PlanStep(plan_path(name, directory), size)
+    return PlanStep(plan_path(name, directory), size, device)
 
 
 def plan_path(name: str, directory: Path) -> Path:

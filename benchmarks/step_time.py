@@ -54,6 +54,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from models import SIZES
 
     torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision(options.precision)
     size = SIZES[options.size]
     names = [n for n in NAMES if n == NAMES[0] or re.search(options.only, n)]
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -77,6 +78,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "size": options.size,
         "threads": options.threads,
+        "precision": options.precision,
+        "device": options.device,
         "rounds": options.rounds,
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -93,7 +96,7 @@ def _interleaved(names: list[str], options: argparse.Namespace) -> dict[str, dic
     steps = {}
     for name in names:
         _say(f"{name}: warming up")
-        steps[name] = make_step(name, SIZES[options.size], options.directory)
+        steps[name] = make_step(name, SIZES[options.size], options.directory, options.device)
         for _ in range(WARM_UP):
             steps[name].run()
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -137,10 +140,11 @@ def run_alone(options: argparse.Namespace) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision(options.precision)
     torch.mm(torch.ones(64, 64), torch.ones(64, 64))  # libraries' own start
     before = _memory("VmRSS")
     start = perf_counter()
-    step = make_step(name, SIZES[options.size], options.directory)
+    step = make_step(name, SIZES[options.size], options.directory, options.device)
     step.run()
     first = perf_counter() - start
     for _ in range(WARM_UP):
@@ -151,6 +155,7 @@ def run_alone(options: argparse.Namespace) -> dict[str, float]:
 def _alone(name: str, options: argparse.Namespace) -> dict[str, float]:
     command = [sys.executable, __file__, "--alone", name, "--size", options.size]
     command += ["--threads", str(options.threads), "--directory", str(options.directory)]
+    command += ["--precision", options.precision, "--device", options.device]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE)
     if done.returncode:
         raise SystemExit(f"{name} failed alone:\n{done.stderr}")
@@ -190,8 +195,9 @@ def show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(
-        title=f"size {result['size']}, {result['threads']} threads, {result['rounds']} rounds; "
-        f"{result['processor']}, torch {result['torch']}",
+        title=f"size {result['size']}, {result['threads']} threads, {result['rounds']} rounds, "
+        f"products in {result['precision']} precision; {result['processor']}, "
+        f"torch {result['torch']}",
         title_justify="left",
     )
     columns = ("step ms", "10-90 %", "ratio", "forward", "backward", "update", "MiB", "ratio",
@@ -227,6 +233,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="S", help="T, S, M, GQA or MiniLM (default: S)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--precision",
+        choices=["highest", "high", "medium"],
+        default="highest",
+        help="of f32 matrix products, PyTorch's and ours (default: highest)",
+    )
+    parser.add_argument("--device", default="", help="of the plans (default: cpu at --precision)")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="", metavar="REGEX", help="contenders beside dense eager")
     parser.add_argument("--quick", action="store_true", help="neither memory nor first steps")
@@ -234,7 +247,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE.svg|.png|.html")
     parser.add_argument("--alone", metavar="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parsed = parser.parse_args()
+    parsed.device = parsed.device or f"cpu:{parsed.precision}"
+    return parsed
 
 
 if __name__ == "__main__":

@@ -80,6 +80,16 @@ def test_single_precision(captured_examples, example, recipe):
     assert found.frozen_changed == []
 
 
+@pytest.mark.parametrize(("precision", "tolerance"), [("high", 1e-4), ("medium", 5e-2)])
+def test_lower_precision_of_products(captured_examples, precision, tolerance):
+    """Operands as two bf16 numbers, or one; on processors without a matrix unit they stay f32."""
+    captured = _captured(captured_examples, "llama-gqa-sdpa", "f32")
+    plan = captured.compile(RECIPES["s2ft"])
+    found = train_both(captured, plan, isolated=True, device=f"cpu:{precision}")
+    worst, what = found.largest("loss", "gradient", "moment")
+    assert worst <= tolerance, what
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["f64", "f32"])
 def test_minilm(captured_examples, dtype):

@@ -110,7 +110,12 @@ class Differences:
 
 
 def train_both(
-    captured: Captured, plan: Plan, steps: int = 20, *, isolated: bool = False
+    captured: Captured,
+    plan: Plan,
+    steps: int = 20,
+    *,
+    isolated: bool = False,
+    device: str = "cpu",
 ) -> Differences:
     """Trains the plan and its oracle on the example batch and records how they differ.
 
@@ -119,7 +124,7 @@ def train_both(
     single precision part however right each step is, by a factor of ten every few steps where Adam
     divides small by small; and PyTorch's own sums in single precision are off by as much as ours.
     """
-    session = Session.from_text(plan.text(), plan.stored_weights())
+    session = Session.from_text(plan.text(), plan.stored_weights(), device)
     reference = captured.reference(plan, double=isolated)
     precision = double_precision if isolated else captured.precision
     batch = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature
+
+if TYPE_CHECKING:
+    from ssft.compiler.backends.cpu import CpuOptions
 
 
 class Executor(Protocol):
@@ -41,26 +44,27 @@ def find_executor(device: str, plan_text: str, *, cache: bool = True) -> CachedE
 
     Only the CPU's programs are kept; for others, and without `cache`, there is none.
     """
-    if device != "cpu" or not cache:
+    if device.partition(":")[0] != "cpu" or not cache:
         return None
     from ssft.compiler.backends.cpu import find_step_program
 
-    return find_step_program(plan_text)
+    return find_step_program(plan_text, cpu_options(device, cache))
 
 
 def make_executor(device: str, plan_text: str, *, cache: bool = True) -> Executor:
     """Compiles the plan `plan_text` for a device.
 
-    ``cpu`` runs native code; ``ssft-hw:MACHINE`` the functional model of the accelerator, with bf16
-    products, and ``ssft-hw:MACHINE:f32`` with f32 products; ``numpy`` interprets the plan, and
-    ``numpy:bf16`` and ``numpy:f32`` do so with the accelerator's arithmetic. `cache` lets the CPU's
+    ``cpu`` runs native code, and takes options (see `cpu_options`); ``ssft-hw:MACHINE`` the
+    functional model of the accelerator, with bf16 products, and ``ssft-hw:MACHINE:f32`` with f32
+    products; ``numpy`` interprets the plan, and ``numpy:bf16`` and ``numpy:f32`` do so with the
+    accelerator's arithmetic. `cache` lets the CPU's
     programs be taken from, and put into, the cache on disk.
     """
     kind = device.partition(":")[0]
     if kind == "cpu":
-        from ssft.compiler.backends.cpu import CpuOptions, compile_step
+        from ssft.compiler.backends.cpu import compile_step
 
-        return compile_step(plan_text, CpuOptions(cache=cache))
+        return compile_step(plan_text, cpu_options(device, cache))
     if kind == "ssft-hw":
         from ssft.runtime.accelerator import compile_for_accelerator
 
@@ -75,12 +79,49 @@ def make_executor(device: str, plan_text: str, *, cache: bool = True) -> Executo
     )
 
 
+CPU_WORDS: dict[str, tuple[str, ...]] = {
+    "matmul_precision": ("highest", "high", "medium"),
+    "gemm": ("auto", "emitted", "blas", "loops"),
+    "isa": ("avx512", "avx2"),
+}
+"""What may stand behind ``cpu:``, by the field of `CpuOptions` that it sets."""
+
+
+def cpu_options(device: str, cache: bool = True) -> CpuOptions:
+    """The options of a device ``cpu`` or ``cpu:WORD,WORD``, e.g. ``cpu:high`` or ``cpu:emitted``.
+
+    ``high`` and ``medium`` are precisions of f32 matrix products, as of
+    ``torch.set_float32_matmul_precision``: faster on processors with a matrix unit for bf16.
+    """
+    from ssft.compiler.backends.cpu import CpuOptions
+
+    chosen: dict[str, str] = {}
+    fields = {word: field for field, words in CPU_WORDS.items() for word in words}
+    for word in filter(None, device.partition(":")[2].split(",")):
+        field = fields.get(word)
+        if field is None or field in chosen:
+            raise UserError(
+                f"cannot read the device '{device}'",
+                notes=[
+                    f"behind 'cpu:' stand, joined by commas, {_one_of(field)}"
+                    for field in CPU_WORDS
+                ],
+                exit_code=2,
+            )
+        chosen[field] = word
+    return CpuOptions(cache=cache, **chosen)
+
+
+def _one_of(field: str) -> str:
+    return f"at most one {field.replace('_', ' ')} of {', '.join(CPU_WORDS[field])}"
+
+
 def make_evaluator(device: str, plan_text: str, *, cache: bool = True) -> Executor:
     """Compiles only what the loss of the plan needs; running it changes no argument."""
-    if device == "cpu":
-        from ssft.compiler.backends.cpu import CpuOptions, compile_step
+    if device.partition(":")[0] == "cpu":
+        from ssft.compiler.backends.cpu import compile_step
 
-        return compile_step(plan_text, CpuOptions(cache=cache), only_loss=True)
+        return compile_step(plan_text, cpu_options(device, cache), only_loss=True)
     from ssft.compiler.backends.loss_only import loss_only
 
     return make_executor(device, loss_only(plan_text))

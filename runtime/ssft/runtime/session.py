@@ -43,7 +43,8 @@ class Session:
 
     Args:
         plan: path of the plan; its weights are read from the sidecar next to it.
-        device: ``"cpu"``.
+        device: ``"cpu"``, with options as in ``"cpu:high"``, or another one of
+            `ssft.runtime.executor.make_executor`.
         allow_non_finite: go on if a loss is infinite or not a number, instead of raising.
         cache: use the cache of compiled steps on disk.
 

@@ -205,6 +205,9 @@ def test_weights_of_another_shape() -> None:
 
 def test_unknown_device() -> None:
     expect("unknown device", lambda: Session.from_text(plan_text(), weights(), "tpu"))
+    for device in ("cpu:fast", "cpu:high,medium", "cpu:blas,loops"):
+        expect(f"cannot read the device '{device}'",
+               lambda device=device: Session.from_text(plan_text(), weights(), device))  # fmt: skip
 
 
 def test_checkpoint_continues_exactly(session: Session, tmp_path: Path) -> None:

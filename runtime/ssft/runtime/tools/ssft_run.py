@@ -58,9 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device",
         default="cpu",
-        help="cpu (the default); ssft-hw:MACHINE or ssft-hw:MACHINE:f32, the accelerator's "
-        "functional model with bf16 or f32 products, MACHINE a preset such as ssft-server or a "
-        "TOML file; numpy, numpy:bf16 or numpy:f32, an interpreter",
+        help="cpu (the default); cpu:high or cpu:medium, f32 products from two or one bf16 numbers "
+        "where the processor has a matrix unit; ssft-hw:MACHINE or ssft-hw:MACHINE:f32, the "
+        "accelerator's functional model with bf16 or f32 products, MACHINE a preset such as "
+        "ssft-server or a TOML file; numpy, numpy:bf16 or numpy:f32, an interpreter",
     )
     data = parser.add_argument_group("data")
     data.add_argument(
