@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature
@@ -95,7 +95,7 @@ def cpu_options(device: str, cache: bool = True) -> CpuOptions:
     """
     from ssft.compiler.backends.cpu import CpuOptions
 
-    chosen: dict[str, str] = {}
+    chosen: dict[str, Any] = {}
     fields = {word: field for field, words in CPU_WORDS.items() for word in words}
     for word in filter(None, device.partition(":")[2].split(",")):
         field = fields.get(word)

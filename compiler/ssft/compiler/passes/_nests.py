@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ssft.compiler.analysis.contractions import indexing_maps
+from ssft.compiler.analysis.forms import is_fill
 from ssft.compiler.analysis.step import owner
-from ssft.compiler.passes.cpu_separate_destinations import is_fill
 from ssft.compiler.plan_schema import item_bytes
 from ssft.dialects._mlir import ir
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ssft.compiler.analysis.contractions import as_contraction, indexing_maps
+from ssft.compiler.analysis.forms import as_projection, projections, starts_from_zeros
 from ssft.compiler.analysis.step import owner, shape_of
 from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
-from ssft.compiler.passes.cpu_fold_transposes import as_projection, projections
-from ssft.compiler.passes.cpu_shield_contractions import starts_from_zeros
 from ssft.dialects._mlir import ir
 
 Shape = tuple[int, ...]

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ssft.compiler.analysis.contractions import as_contraction, indexing_maps
-from ssft.compiler.analysis.elementwise import is_parallel
+from ssft.compiler.analysis.forms import as_projection, projections, starts_from_zeros
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
-from ssft.compiler.passes.cpu_shield_contractions import starts_from_zeros
 from ssft.dialects._mlir import ir
 
 
@@ -86,36 +85,6 @@ def _fold_result(contraction: ir.Operation) -> bool:
     users[0].erase()
     contraction.erase()
     return True
-
-
-def as_projection(op: ir.Operation | None) -> list[int] | None:
-    """The result dimension that each source dimension becomes, if `op` only permutes and repeats.
-
-    All result dimensions are mentioned if it repeats nothing.
-    """
-    if op is None or len(op.results) != 1:
-        return None
-    if op.name == "linalg.transpose":
-        permutation = list(ir.DenseI64ArrayAttr(op.attributes["permutation"]))
-        return [permutation.index(dimension) for dimension in range(len(permutation))]
-    if op.name != "linalg.generic" or len(op.operands) != 2 or not is_parallel(op):
-        return None
-    block = op.regions[0].blocks[0]
-    if len(block.operations) != 1:
-        return None
-    if block.operations[0].operation.operands[0] != block.arguments[0]:
-        return None
-    maps = indexing_maps(op)
-    if maps is None or not maps[0] or not isinstance(op.operands[0].type, ir.RankedTensorType):
-        return None
-    loops = len(ir.ArrayAttr(op.attributes["iterator_types"]))
-    return [maps[1].index(loop) for loop in maps[0]] if len(maps[1]) == loops else None
-
-
-def projections(loops: int, dimensions: Sequence[Sequence[int]]) -> ir.ArrayAttr:
-    """Indexing maps of operations with `loops` loops; one list of loops for each operand."""
-    maps = [ir.AffineMap.get(loops, 0, [ir.AffineDimExpr.get(d) for d in ds]) for ds in dimensions]
-    return ir.ArrayAttr.get([ir.AffineMapAttr.get(map_) for map_ in maps])
 
 
 def _set_maps(contraction: ir.Operation, maps: Sequence[Sequence[int]]) -> None:

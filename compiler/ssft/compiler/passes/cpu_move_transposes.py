@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from ssft.compiler.analysis.contractions import as_contraction, indexing_maps
 from ssft.compiler.analysis.elementwise import is_elementwise
+from ssft.compiler.analysis.forms import as_projection
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
-from ssft.compiler.passes.cpu_fold_transposes import as_projection
 from ssft.dialects._mlir import ir
 
 

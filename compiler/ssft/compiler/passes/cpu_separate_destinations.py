@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ssft.compiler.analysis.forms import is_fill
 from ssft.compiler.analysis.step import find_step, owner
 from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
@@ -82,18 +83,3 @@ def _filled(type_: ir.RankedTensorType, value: ir.Attribute) -> ir.Value:
     scalar = build.op("arith.constant", [type_.element_type], value=value).result
     destination = build.empty(type_)
     return build.structured("linalg.fill", [scalar], [destination], lambda new, old: [new]).result
-
-
-def is_fill(op: ir.Operation) -> bool:
-    """Whether `op` writes one scalar everywhere: ``linalg.fill`` or its generic forms."""
-    if op.name == "linalg.fill":
-        return True
-    if op.name != "linalg.generic" or len(op.results) > 1:
-        return False
-    block = op.regions[0].blocks[0]
-    if len(block.operations) != 1:
-        return False
-    value = block.operations[0].operation.operands[0]
-    if isinstance(value.owner, ir.Block):
-        return len(op.operands) == 2 and not isinstance(op.operands[0].type, ir.ShapedType)
-    return len(op.operands) == 1

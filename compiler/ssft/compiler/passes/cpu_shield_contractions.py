@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ssft.compiler.analysis.contractions import as_contraction
-from ssft.compiler.analysis.step import find_step, owner
+from ssft.compiler.analysis.forms import starts_from_zeros
+from ssft.compiler.analysis.step import find_step
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.dialects._mlir import ir
 
@@ -62,24 +63,6 @@ def _shield(module: ir.Operation, contraction: ir.Operation, functions: dict[str
         )
     contraction.results[0].replace_all_uses_with(call.results[0])
     contraction.erase()
-
-
-def starts_from_zeros(contraction: ir.Operation) -> bool:
-    """Whether the accumulator is filled with zeros by a ``linalg.fill`` (or its generic form)."""
-    producer = owner(contraction.operands[2])
-    if producer is None or producer.name not in ("linalg.fill", "linalg.generic"):
-        return False
-    if producer.name == "linalg.generic":
-        block = producer.regions[0].blocks[0]
-        if len(block.operations) != 1 or len(producer.operands) != 2:
-            return False
-        if block.operations[0].operation.operands[0] != block.arguments[0]:
-            return False
-    value = owner(producer.operands[0])
-    if value is None or value.name != "arith.constant":
-        return False
-    constant = value.attributes["value"]
-    return isinstance(constant, ir.FloatAttr) and constant.value == 0.0
 
 
 def _define(

@@ -60,9 +60,7 @@ class SelectMasksPass(Pass):
         default="uniform",
         metadata={"help": "'uniform': each axis gets its share; 'global': all compete"},
     )
-    importance: str = field(
-        default="random", metadata={"help": "what makes a unit worth training"}
-    )
+    importance: str = field(default="random", metadata={"help": "what makes a unit worth training"})
     order: str = field(
         default="largest", metadata={"help": "'largest' or 'smallest' importance trains"}
     )

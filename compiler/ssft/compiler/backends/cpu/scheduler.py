@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ssft.compiler.analysis.contractions import indexing_maps
+from ssft.compiler.analysis.forms import is_fill
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.backends.cpu import gemm
 from ssft.compiler.backends.cpu.constants import constant_bytes
@@ -25,7 +26,6 @@ from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.outline import Outliner, is_multiply_accumulate
 from ssft.compiler.backends.cpu.schedule import Buffer, Call, Operand, Schedule
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.passes.cpu_separate_destinations import is_fill
 from ssft.compiler.plan_schema import StepSignature, find_step
 from ssft.dialects._mlir import ir
 
