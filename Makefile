@@ -4,9 +4,11 @@
 #   make test ARGS='-k axes'        options for pytest
 #   make test PYTHON=python3.13     which Python makes the environment
 #   make test VENV=/somewhere       where the environment is
+#   make test WORKERS=8             how many processes run tests, 2 to 3 GiB each
 
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 2
 
 BIN := $(abspath $(VENV))/bin
 RUN := PATH="$(BIN):$$PATH"
@@ -24,8 +26,8 @@ help:  ## list the targets
 demo: $(VENV)/.installed-examples  ## fine-tune a part of MiniLM and compare each step with PyTorch
 	@$(RUN) python examples/minilm_docstrings/demo.py $(ARGS)
 
-test: $(VENV)/.installed-test  ## run all tests
-	@$(RUN) python -m pytest $(ARGS)
+test: $(VENV)/.installed-test  ## run all tests, some files at a time
+	@$(RUN) python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 lit: $(VENV)/.installed-test  ## run the FileCheck tests alone, showing what failed
 	@$(RUN) lit -v tests/lit $(ARGS)
