@@ -212,7 +212,15 @@ class _Channels:
     users: dict[tuple[int, str], set[str]] = field(default_factory=dict)
 
     def of(self, layout: DimensionLayout, use: str) -> list[set[str]]:
-        return [self.users.get((axis.id, use), set()) for _, axis in layout.axes()]
+        """By axis of `layout`; of the free ones, where some are.
+
+        A reshape does not keep a fixed axis's identity: heads that are tied to positions (dropout,
+        ALiBi) go by another id on each side of the attention, and only the free head size tells
+        that what one matrix produces is what the other consumes.
+        """
+        axes = [axis for _, axis in layout.axes()]
+        free = [axis for axis in axes if axis.is_free]
+        return [self.users.get((axis.id, use), set()) for axis in free or axes]
 
 
 def _dimension(
