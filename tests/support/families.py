@@ -100,3 +100,7 @@ FAMILIES = {
     "t5": t5,
     "whisper": whisper,
 }
+ENCODERS = ("bert", "t5", "whisper")
+"""Those with a part that attends to everything."""
+
+DECODERS = tuple(family for family in FAMILIES if family not in ENCODERS)
