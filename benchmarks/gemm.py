@@ -128,7 +128,7 @@ def measure(case: Case, options: argparse.Namespace, host: isa.Isa) -> dict[str,
     a, b, c = case.operands()
     d = torch.empty_like(c)
     product = case.product()
-    types = standalone.operand_types("f32")
+    types = standalone.operand_types(product.types)
     tuner = tuning.tuner(host, options.threads, None)
     variant = tuner.choose(product) if options.tune else "default"
     variant = "default" if variant == tuning.BLAS else variant

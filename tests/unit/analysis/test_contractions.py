@@ -7,13 +7,15 @@ from ssft.compiler.analysis.contractions import Contraction, as_contraction, ind
 from .steps import argument, elementwise, matmul
 
 
-def generic(body: str, maps: str = "#lhs, #rhs, #out") -> str:
+def generic(body: str, maps: str = "#lhs, #rhs, #out", left: str = "f32", right: str = "") -> str:
+    right = right or left
     return f"""
         %e = tensor.empty() : tensor<4x6xf32>
         %found = linalg.generic {{test = "found", indexing_maps = [{maps}],
             iterator_types = ["parallel", "parallel", "reduction"]}}
-            ins(%left, %right : tensor<4x5xf32>, tensor<5x6xf32>) outs(%e : tensor<4x6xf32>) {{
-        ^bb0(%p: f32, %q: f32, %acc: f32):
+            ins(%left, %right : tensor<4x5x{left}>, tensor<5x6x{right}>)
+            outs(%e : tensor<4x6xf32>) {{
+        ^bb0(%p: {left}, %q: {right}, %acc: f32):
           {body}
           linalg.yield %s : f32
         }} -> tensor<4x6xf32>"""
@@ -78,6 +80,28 @@ def test_weight_gradient_contracts_all_token_dimensions(parse_step):
 )
 def test_generic_that_multiplies_and_adds(parse_step, body):
     assert as_contraction(parse_step(ARGUMENTS, generic(body))["found"]) == PRODUCT
+
+
+WIDENED = """
+    %x = arith.extf %p : bf16 to f32
+    %y = arith.extf %q : {right} to f32
+    %m = arith.mulf {factors} : f32
+    %s = arith.addf %acc, %m : f32"""
+
+
+@pytest.mark.parametrize("factors", ["%x, %y", "%y, %x"])
+def test_factors_may_be_widened(parse_step, factors):
+    arguments = ", ".join([argument("left", "4x5xbf16"), argument("right", "5x6xbf16")])
+    body = generic(WIDENED.format(right="bf16", factors=factors), left="bf16")
+    assert as_contraction(parse_step(arguments, body)["found"]) == PRODUCT
+
+
+@pytest.mark.parametrize(("right", "factors"), [("bf16", "%x, %x"), ("f16", "%x, %y")])
+def test_widened_factors_that_are_something_else(parse_step, right, factors):
+    """A square; and operands of two types, which no product of ours takes."""
+    arguments = ", ".join([argument("left", "4x5xbf16"), argument("right", f"5x6x{right}")])
+    body = generic(WIDENED.format(right=right, factors=factors), left="bf16", right=right)
+    assert as_contraction(parse_step(arguments, body)["found"]) is None
 
 
 @pytest.mark.parametrize(

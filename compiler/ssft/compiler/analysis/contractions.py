@@ -74,13 +74,13 @@ def as_contraction(op: ir.Operation | None) -> Contraction | None:
     """Returns what `op` contracts, or None if it is no contraction of two tensors.
 
     Named operations and ``linalg.generic`` with a multiply-accumulate body are recognised, and our
-    ``ssft.weight_grad``.
+    ``ssft.weight_grad``. Factors may be widened to the type of the sum.
     """
     if op is None:
         return None
     if op.name == "ssft.weight_grad":
         return _weight_gradient(op)
-    if op.name in _NAMED or (op.name == "linalg.generic" and _multiplies_and_adds(op)):
+    if op.name in _NAMED or is_multiply_accumulate(op):
         maps = indexing_maps(op)
         if maps is None or len(maps) != 3:
             return None
@@ -114,18 +114,27 @@ def _weight_gradient(op: ir.Operation) -> Contraction:
     )
 
 
-def _multiplies_and_adds(op: ir.Operation) -> bool:
-    """Whether the body is ``yield acc + a * b`` on three distinct block arguments."""
-    if len(op.operands) != 3 or len(op.results) != 1:
+def is_multiply_accumulate(op: ir.Operation) -> bool:
+    """Whether `op` is a ``linalg.generic`` of two inputs whose body is ``yield acc + a * b``.
+
+    On tensors or buffers; both inputs have one element type, and may be widened by ``arith.extf``.
+    """
+    if op.name != "linalg.generic" or len(op.operands) != 3:
         return False
     block = op.regions[0].blocks[0]
-    names = [inner.operation.name for inner in block.operations]
-    if names != ["arith.mulf", "arith.addf", "linalg.yield"]:
+    body = [inner.operation for inner in block.operations]
+    if [inner.name for inner in body[-3:]] != ["arith.mulf", "arith.addf", "linalg.yield"]:
         return False
-    multiply, add, _ = (inner.operation for inner in block.operations)
-    factors = {multiply.operands[0], multiply.operands[1]}
-    terms = {add.operands[0], add.operands[1]}
-    return factors == {block.arguments[0], block.arguments[1]} and terms == {
+    *widenings, multiply, add, _ = body
+    if block.arguments[0].type != block.arguments[1].type:
+        return False
+    narrow: dict[ir.Value, ir.Value] = {}
+    for inner in widenings:
+        if inner.name != "arith.extf":
+            return False
+        narrow[inner.results[0]] = inner.operands[0]
+    factors = {narrow.get(value, value) for value in multiply.operands}
+    return factors == {block.arguments[0], block.arguments[1]} and set(add.operands) == {
         block.arguments[2],
         multiply.results[0],
     }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ssft.compiler.analysis.contractions import indexing_maps
+from ssft.compiler.analysis.contractions import indexing_maps, is_multiply_accumulate
 from ssft.compiler.analysis.forms import is_fill
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.plan_schema import item_bytes
@@ -333,9 +333,7 @@ def _access(value: ir.Value, loops: Sequence[int], number: int, written: bool) -
 
 def _has_matrix(op: ir.Operation, maps: list[tuple[int, ...]]) -> bool:
     """Whether `op` multiplies and adds as a matrix product does: its operands share no loop."""
-    block = op.regions[0].blocks[0]
-    names = [inner.operation.name for inner in block.operations]
-    if len(maps) != 3 or names != ["arith.mulf", "arith.addf", "linalg.yield"]:
+    if len(maps) != 3 or not is_multiply_accumulate(op):
         return False
     lhs, rhs, out = (set(loops) for loops in maps)
     reduces = bool((lhs | rhs) - out)

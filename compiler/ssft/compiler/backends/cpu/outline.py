@@ -156,30 +156,8 @@ class Outliner:
         return self.names[text]
 
 
-def is_multiply_accumulate(op: ir.Operation) -> bool:
-    """Whether `op` is a generic ``acc + a * b`` on floating-point arrays of one element type."""
-    if op.name != "linalg.generic" or len(op.operands) != 3:
-        return False
-    if len({str(ir.MemRefType(v.type).element_type) for v in op.operands if _is_memref(v)}) != 1:
-        return False
-    block = op.regions[0].blocks[0]
-    names = [inner.operation.name for inner in block.operations]
-    if names != ["arith.mulf", "arith.addf", "linalg.yield"] or not _reduces(op):
-        return False
-    multiply, add = block.operations[0].operation, block.operations[1].operation
-    factors, terms = set(multiply.operands), set(add.operands)
-    return factors == {block.arguments[0], block.arguments[1]} and terms == {
-        block.arguments[2],
-        multiply.results[0],
-    }
-
-
 def _is_memref(value: ir.Value) -> bool:
     return isinstance(value.type, ir.MemRefType)
-
-
-def _reduces(op: ir.Operation) -> bool:
-    return any("reduction" in str(kind) for kind in ir.ArrayAttr(op.attributes["iterator_types"]))
 
 
 def _fill_in(

@@ -59,6 +59,10 @@ KERNEL_STAGES: tuple[Stage, ...] = (
     CpuRelaxReductionsPass(),
     "func.func(convert-linalg-to-loops)",
     CpuSplitLoopsPass(),
+    # Half precision is for memory: arithmetic is in f32 on all processors alike, and an expression
+    # is rounded once. Roundings that the program asks for stay.
+    "func.func(math-extend-to-supported-types{target-type=f32 extra-types=f64},"
+    "arith-emulate-unsupported-floats{source-types=bf16,f16 target-type=f32},canonicalize)",
     CpuExpandMathPass(),
     "canonicalize,cse,loop-invariant-code-motion",
     "expand-strided-metadata,lower-affine,convert-scf-to-cf",

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ssft.compiler.analysis.contractions import indexing_maps
+from ssft.compiler.analysis.contractions import indexing_maps, is_multiply_accumulate
 from ssft.compiler.analysis.forms import is_fill
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.backends.cpu import gemm
@@ -23,7 +23,7 @@ from ssft.compiler.backends.cpu.constants import constant_bytes
 from ssft.compiler.backends.cpu.gemm.packing import WORTHWHILE, packings
 from ssft.compiler.backends.cpu.layout import Layout, layout_of, row_major
 from ssft.compiler.backends.cpu.options import CpuOptions
-from ssft.compiler.backends.cpu.outline import Outliner, is_multiply_accumulate
+from ssft.compiler.backends.cpu.outline import Outliner
 from ssft.compiler.backends.cpu.schedule import Buffer, Call, Operand, Schedule
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature, find_step
@@ -170,7 +170,7 @@ class _Scheduler:
 
     def _product(self, op: ir.Operation, fill: ir.Operation | None) -> bool:
         """Schedules `op` as a matrix product if it is one and a provider takes it."""
-        maps = indexing_maps(op) if is_multiply_accumulate(op) else None
+        maps = indexing_maps(op) if _contracts(op) else None
         layouts = [self.places[v].layout for v in op.operands] if maps else []
         if not maps or any(layout is None for layout in layouts):
             return False
@@ -334,6 +334,15 @@ class _Scheduler:
             else:
                 layout = row_major(result.shape, result.dtype)
                 self._copy(place, Place(self._buffer(buffer), layout), op)
+
+
+def _contracts(op: ir.Operation) -> bool:
+    """Whether `op` sums products of two arrays."""
+    if not is_multiply_accumulate(op):
+        return False
+    if not all(isinstance(value.type, ir.MemRefType) for value in op.operands):
+        return False
+    return any("reduction" in str(kind) for kind in ir.ArrayAttr(op.attributes["iterator_types"]))
 
 
 def _is_zero(value: ir.Value, fill: ir.Operation) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ssft.compiler.backends.cpu.gemm import goto, standalone
 from ssft.compiler.backends.cpu.gemm.families import family
-from ssft.compiler.backends.cpu.gemm.form import Axis, Product
+from ssft.compiler.backends.cpu.gemm.form import Axis, Product, Types
 from ssft.compiler.backends.cpu.gemm.isa import AMX, AMX_SPLIT, KNOWN, Amx, host_flags, matrix_unit
 from ssft.compiler.backends.cpu.libraries import find_libraries
 
@@ -69,45 +69,57 @@ def from_bf16(bits: np.ndarray) -> np.ndarray:
 
 
 def bound(
-    a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str, unit: int | None = None
+    a: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
+    dtype: str,
+    unit: int | None = None,
+    operands: str = "",
 ) -> np.ndarray:
     """What the error of ``c + a @ b`` may be: k + 2 roundings of what is summed (Higham, 3.5).
 
     bf16 results are rounded once more. With `unit` f32 operands are made of so many bf16 numbers:
     one is wrong by 2**-8 at most, two by 2**-16 and the product of the two small parts is left out.
     """
+    unit = unit if (operands or dtype) == "f32" else None
     epsilon = np.finfo(NUMPY["f64" if dtype == "f64" else "f32"]).eps
     total = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64) + np.abs(c)
-    lost = {None: 0.0, 1: 2 * 2.0**-8, 2: 3 * 2.0**-16}[unit if dtype == "f32" else None]
+    lost = {None: 0.0, 1: 2 * 2.0**-8, 2: 3 * 2.0**-16}[unit]
     last = 2.0**-8 * np.abs(a @ b + c) if dtype == "bf16" else 0.0
     return ((a.shape[1] * (unit or 1) + 2) * epsilon + 1.01 * lost) * total + 1.01 * last
 
 
 class Multiplier:
-    """Runs cases on one instruction set, in one element type, with code compiled once."""
+    """Runs cases on one instruction set, with code compiled once.
 
-    def __init__(self, isa: str, dtype: str) -> None:
-        self.isa, self.dtype = SETS[isa], dtype
-        self.code = standalone.AnyProduct(self.isa, dtype, parallel=False)
+    C is of element type `dtype`, and so are A and B unless `operands` is given.
+    """
+
+    def __init__(self, isa: str, dtype: str, operands: str = "") -> None:
+        self.isa, self.types = SETS[isa], Types(operands or dtype, dtype)
+        self.code = standalone.AnyProduct(self.isa, self.types, parallel=False)
 
     def check(self, case: Case) -> np.ndarray:
         """Runs `case`, asserts that all is right, and returns C."""
-        product = Product(**{**vars(case.product), "dtype": self.dtype})
+        given = {"dtype": self.types.result, "operands": self.types.operands}
+        product = Product(**{**vars(case.product), **given})
         random = np.random.default_rng(case.seed)
-        real = NUMPY[self.dtype]
+        letters = {x: self.types.result if x == "c" else self.types.operands for x in "abc"}
         shapes = {
             "a": (case.m, case.k, (product.m.a, product.k.a)),
             "b": (case.k, case.n, (product.k.b, product.n.b)),
             "c": (case.m, case.n, (product.m.c, 1)),
         }
-        nan = self._stored(np.array(np.nan))
-        memory = {x: np.full(span(*shape) + 64, nan, real) for x, shape in shapes.items()}
+        nan = {x: stored(np.array(np.nan), dtype) for x, dtype in letters.items()}
+        memory = {
+            x: np.full(span(*shape) + 64, nan[x], NUMPY[letters[x]]) for x, shape in shapes.items()
+        }
         views = {x: strided(memory[x], *shape) for x, shape in shapes.items()}
-        for view in views.values():
-            view[...] = self._stored(random.standard_normal(view.shape))
+        for x, view in views.items():
+            view[...] = stored(random.standard_normal(view.shape), letters[x])
         if not case.accumulate:
-            views["c"][...] = self._stored(np.array(np.nan))  # what is overwritten is not read
-        before, old = memory["c"].copy(), self._values(views["c"])
+            views["c"][...] = nan["c"]  # what is overwritten is not read
+        before, old = memory["c"].copy(), values(views["c"], letters["c"])
         sizes = family(self.isa).workspace(self.isa, product, case.blocks)
         space = np.full(sum(sizes) + GUARD + 64, 0x5A, np.uint8)
         start = -(-space.ctypes.data // 64) * 64
@@ -118,20 +130,25 @@ class Multiplier:
         used = start - space.ctypes.data + sum(sizes)
         assert (space[used:] == 0x5A).all(), "written behind the workspace"
         old = old if case.accumulate else np.zeros_like(old)
-        a, b = (self._values(views[x]) for x in "ab")
-        error = np.abs(self._values(views["c"]) - (a @ b + old))
+        a, b = (values(views[x], letters[x]) for x in "ab")
+        error = np.abs(values(views["c"], letters["c"]) - (a @ b + old))
         unit = self.isa.planes if isinstance(self.isa, Amx) else None
-        assert (error <= bound(a, b, old, self.dtype, unit)).all(), error.max()
+        allowed = bound(a, b, old, self.types.result, unit, self.types.operands)
+        assert (error <= allowed).all(), error.max()
         result = views["c"].copy()
         views["c"][...] = strided(before, *shapes["c"])
         assert memory["c"].tobytes() == before.tobytes(), "written outside C"
         return result
 
-    def _stored(self, values: np.ndarray) -> np.ndarray:
-        return to_bf16(values) if self.dtype == "bf16" else values.astype(NUMPY[self.dtype])
 
-    def _values(self, stored: np.ndarray) -> np.ndarray:
-        return (from_bf16(stored) if self.dtype == "bf16" else stored).astype(np.float64)
+def stored(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Numbers as an array of element type `dtype` holds them."""
+    return to_bf16(values) if dtype == "bf16" else values.astype(NUMPY[dtype])
+
+
+def values(array: np.ndarray, dtype: str) -> np.ndarray:
+    """The numbers, in double precision, that an array of element type `dtype` holds."""
+    return (from_bf16(array) if dtype == "bf16" else array).astype(np.float64)
 
 
 def runs(isa: str) -> bool:

@@ -22,7 +22,12 @@ from ssft.compiler.backends.cpu import CpuOptions, compile_step
 from ssft.compiler.backends.cpu.gemm.goto import Blocks
 from ssft.compiler.diagnostics import UserError
 
-SETS = [("amx", "bf16"), ("amx", "f32"), ("amx_split", "f32")]
+SETS = [
+    ("amx", "bf16", "bf16"),
+    ("amx", "f32", "bf16"),
+    ("amx", "f32", "f32"),
+    ("amx_split", "f32", "f32"),
+]
 SIZES = st.one_of(st.integers(1, 40), st.integers(1, 150))
 
 
@@ -48,8 +53,8 @@ def cases(draw: st.DrawFn, dtype: str) -> Case:
     )
 
 
-def check_random(isa: str, dtype: str) -> int:
-    multiplier = Multiplier(isa, dtype)
+def check_random(isa: str, dtype: str, operands: str) -> int:
+    multiplier = Multiplier(isa, dtype, operands)
     count = 0
 
     @settings(
@@ -69,15 +74,16 @@ def check_random(isa: str, dtype: str) -> int:
     return count
 
 
-@pytest.mark.parametrize(("isa", "dtype"), SETS)
-def test_random_products(isolated: Callable[..., Any], isa: str, dtype: str) -> None:
+@pytest.mark.parametrize(("isa", "dtype", "operands"), SETS)
+def test_random_products(isolated: Callable[..., Any], isa: str, dtype: str, operands: str) -> None:
     if not runs(isa):
         pytest.skip("this host has no matrix unit")
-    assert isolated("check_random", isa, dtype) >= 150
+    assert isolated("check_random", isa, dtype, operands) >= 150
 
 
-def matmul(dtype: str, m: int, n: int, k: int) -> str:
-    a, b, c = (f"tensor<{x}x{y}x{dtype}>" for x, y in ((m, k), (k, n), (m, n)))
+def matmul(dtype: str, m: int, n: int, k: int, operands: str = "") -> str:
+    a, b = (f"tensor<{x}x{y}x{operands or dtype}>" for x, y in ((m, k), (k, n)))
+    c = f"tensor<{m}x{n}x{dtype}>"
     body = f"""
       %zero = arith.constant 0.0 : {dtype}
       %empty = tensor.empty() : {c}
@@ -87,19 +93,22 @@ def matmul(dtype: str, m: int, n: int, k: int) -> str:
     return step([argument("a", a), argument("b", b)], [metric(c)], body)
 
 
-def check_step(dtype: str, gemm: str, precision: str) -> dict[str, Any]:
+def check_step(
+    dtype: str, gemm: str, precision: str, operands: str = "", isa: str = "auto"
+) -> dict[str, Any]:
     """Errors of a step that multiplies, by what each precision allows; one per thread count."""
     m, n, k = 300, 200, 170
+    narrow = (operands or dtype) == "bf16"
     random = np.random.default_rng(0)
     a, b = (random.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n)))
-    stored = [to_bf16(x) for x in (a, b)] if dtype == "bf16" else [a, b]
-    if dtype == "bf16":
+    stored = [to_bf16(x) for x in (a, b)] if narrow else [a, b]
+    if narrow:
         a, b = map(from_bf16, stored)
-    options = CpuOptions(gemm=gemm, matmul_precision=precision, cache=False)
+    options = CpuOptions(gemm=gemm, matmul_precision=precision, isa=isa, cache=False)
     results = []
 
     def once() -> None:
-        program, (c,) = run(matmul(dtype, m, n, k), stored, options)
+        program, (c,) = run(matmul(dtype, m, n, k, operands), stored, options)
         results.append((program, from_bf16(c) if dtype == "bf16" else c))
 
     for threads in (1, 2):
@@ -108,10 +117,11 @@ def check_step(dtype: str, gemm: str, precision: str) -> dict[str, Any]:
     a, b = a.astype(np.float64), b.astype(np.float64)
     error = np.abs(c - a @ b)
     within = {
-        unit: bool((error <= bound(a, b, np.zeros((m, n)), dtype, unit)).all())
+        unit: bool((error <= bound(a, b, np.zeros((m, n)), dtype, unit, operands)).all())
         for unit in (None, 2, 1)
     }
     kernel = program.schedule.kernels[program.schedule.calls[0].kernel]
+    assert len(program.schedule.calls) == 1 and kernel.flops == 2 * m * n * k
     return {
         "alike": results[1][1].tobytes() == c.tobytes(),
         "within": within,
@@ -141,6 +151,20 @@ def test_precision_of_steps(
         pytest.skip("this host has no matrix unit")
     found = isolated("check_step", dtype, gemm, precision)
     assert found == {"alike": True, "within": within, "unit": unit}
+
+
+@pytest.mark.parametrize("gemm", ["emitted", "auto", "blas"])
+@pytest.mark.parametrize("result", ["bf16", "f32"])
+@pytest.mark.parametrize("isa", ["auto", "avx512", "avx2"])
+def test_bf16_operands_on_any_processor(
+    isolated: Callable[..., Any], gemm: str, result: str, isa: str
+) -> None:
+    """Sums are in f32 whatever multiplies: the matrix unit, or vectors after widening."""
+    if not runs("amx" if isa == "auto" else isa):
+        pytest.skip(f"this host has no {isa}")
+    found = isolated("check_step", result, gemm, "highest", "bf16", isa)
+    exact = {None: True, 2: True, 1: True}
+    assert found == {"alike": True, "within": exact, "unit": isa == "auto"}
 
 
 def test_unknown_options() -> None:

@@ -11,8 +11,11 @@ import pytest
 
 from ssft.compiler.backends.cpu import CpuOptions, compile_step
 from ssft.compiler.backends.cpu.gemm import goto, standalone
+from ssft.compiler.backends.cpu.gemm.form import Types
 from ssft.compiler.backends.cpu.gemm.isa import AVX2, AVX512, host_flags, host_threads, select
 from ssft.compiler.diagnostics import UserError
+
+F32 = Types("f32", "f32")
 
 CPUINFO = """processor\t: 0
 vendor_id\t: SomeVendor
@@ -67,7 +70,7 @@ def test_threads_are_those_that_may_run() -> None:
 def test_registers_of_machine_code(isa: object, tmp_path: Path) -> None:
     if shutil.which("objdump") is None or not isa.flags <= host_flags():
         pytest.skip("no disassembler, or not this instruction set")
-    code = standalone.AnyProduct(isa, "f32", parallel=False)._kernels.object
+    code = standalone.AnyProduct(isa, F32, parallel=False)._kernels.object
     (tmp_path / "code.o").write_bytes(code)
     text = subprocess.run(
         ["objdump", "-d", tmp_path / "code.o"], capture_output=True, text=True, check=True
@@ -75,7 +78,7 @@ def test_registers_of_machine_code(isa: object, tmp_path: Path) -> None:
     # Only what multiplies: the code around it is compiled for the host like all kernels.
     parts = re.split(r"^[0-9a-f]+ <(\w+)>:$", text, flags=re.MULTILINE)
     named = dict(zip(parts[1::2], parts[2::2], strict=True))
-    ours = {name: named[name] for name in goto.functions(isa, "f32")}
+    ours = {name: named[name] for name in goto.functions(isa, F32)}
     tiles = "".join(body for name, body in ours.items() if name.startswith("ssft_tile"))
     fused = [line for line in tiles.splitlines() if "vfmadd" in line]
     wide = "zmm" if isa is AVX512 else "ymm"
@@ -102,7 +105,7 @@ def test_option_reaches_the_code() -> None:
 
 
 def test_one_copy_for_all_products() -> None:
-    names = set(goto.functions(AVX512, "f32"))
+    names = set(goto.functions(AVX512, F32))
     assert names == {
         "ssft_gemm_f32_avx512",
         "ssft_pack_f32_avx512_16",

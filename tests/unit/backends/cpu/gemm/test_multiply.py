@@ -18,24 +18,27 @@ from matrices import Case, Multiplier, runs
 from ssft.compiler.backends.cpu.gemm.goto import Blocks
 
 SETS = [(isa, dtype) for isa in ("avx512", "avx2") for dtype in ("f32", "f64")]
+NARROW = [(isa, dtype) for isa in ("avx512", "avx2") for dtype in ("f32", "bf16")]
 SIZES = st.one_of(st.integers(1, 20), st.integers(1, 150))
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, once: bool = False) -> Case:
+    """With `once`, all of k is one block."""
     spread = draw(st.sampled_from([1, 1, 1, 1, 3]))
     by_n = draw(st.booleans())
+    k = draw(SIZES)
     blocks = Blocks(
         mc=draw(st.sampled_from([8, 24, 64, 512])),
         nc=draw(st.sampled_from([48, 96, 144, 960])),
-        kc=draw(st.sampled_from([1, 7, 16, 64, 512])),
+        kc=k if once else draw(st.sampled_from([1, 7, 16, 64, 512])),
         direct_a=draw(st.booleans()),
         direct_b=draw(st.booleans()) and by_n and spread == 1,
     )
     return Case(
         m=draw(SIZES),
         n=draw(SIZES),
-        k=draw(SIZES),
+        k=k,
         a_by_k=draw(st.booleans()),
         b_by_n=by_n,
         gaps=(draw(st.integers(0, 5)), draw(st.integers(0, 5)), draw(st.integers(0, 5))),
@@ -46,8 +49,8 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-def check_random(isa: str, dtype: str) -> int:
-    multiplier = Multiplier(isa, dtype)
+def check_random(isa: str, dtype: str, operands: str = "") -> int:
+    multiplier = Multiplier(isa, dtype, operands)
     count = 0
 
     @settings(
@@ -57,7 +60,7 @@ def check_random(isa: str, dtype: str) -> int:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases())
+    @given(cases(once=dtype == "bf16"))
     def each(case: Case) -> None:
         nonlocal count
         multiplier.check(case)
@@ -72,6 +75,13 @@ def test_random_products(isolated: Callable[..., Any], isa: str, dtype: str) -> 
     if not runs(isa):
         pytest.skip(f"this host has no {isa}")
     assert isolated("check_random", isa, dtype) >= 150
+
+
+@pytest.mark.parametrize(("isa", "dtype"), NARROW)
+def test_random_products_of_bf16(isolated: Callable[..., Any], isa: str, dtype: str) -> None:
+    if not runs(isa):
+        pytest.skip(f"this host has no {isa}")
+    assert isolated("check_random", isa, dtype, "bf16") >= 150
 
 
 def check_edges(isa: str, dtype: str) -> int:

@@ -32,7 +32,7 @@ def _matrix_unit(
     options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
 ) -> Kernel | None:
     """bf16 products, and f32 products where less precision is wanted."""
-    planes = 1 if product.dtype == "bf16" else PRECISIONS[options.matmul_precision]
+    planes = 1 if product.types.operands == "bf16" else PRECISIONS[options.matmul_precision]
     unit = isa.matrix_unit(planes) if planes and options.isa == "auto" else None
     threads = isa.host_threads() if options.parallel else 1
     return unit and emitted.emit(name, product, types, unit, threads)
@@ -44,11 +44,18 @@ def _blas(
     return blas.emit(name, product, types)
 
 
+def _widening(
+    options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
+) -> Kernel | None:
+    """bf16 products on processors without a matrix unit."""
+    return _emitted(options, name, product, types) if product.types.operands == "bf16" else None
+
+
 def _fastest(
     options: CpuOptions, name: str, product: Product, types: tuple[str, ...]
 ) -> Kernel | None:
     host, threads = _host(options)
-    if host is None:
+    if host is None or product.types.operands != product.types.sums:
         return None
     from ssft.compiler.backends.cpu.gemm import tuning  # not needed where nothing is measured
 
@@ -66,7 +73,7 @@ def _fastest(
 PROVIDERS = {
     "auto": (_matrix_unit, _fastest, _blas, _emitted),
     "emitted": (_matrix_unit, _emitted, _blas),
-    "blas": (_matrix_unit, _blas),
+    "blas": (_matrix_unit, _blas, _widening),
     "loops": (),
 }
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ssft.compiler.backends.cpu.gemm import amx_panels
 from ssft.compiler.backends.cpu.gemm.amx_panels import DEPTH, SIDE, TILE
-from ssft.compiler.backends.cpu.gemm.form import Product
+from ssft.compiler.backends.cpu.gemm.form import Product, Types
 from ssft.compiler.backends.cpu.gemm.goto import PARAMETERS, Blocks
 from ssft.compiler.backends.cpu.gemm.isa import (
     ARCH_PRCTL,
@@ -45,20 +45,21 @@ _TILE_PARAMETERS = (
 )
 
 
-def name_of(isa: Amx, dtype: str) -> str:
+def name_of(isa: Amx, types: Types) -> str:
     """The name of the function that multiplies; its parameters are `goto.PARAMETERS`."""
-    return f"ssft_gemm_{dtype}_{isa.name}"
+    return f"ssft_gemm_{types.name}_{isa.name}"
 
 
-def functions(isa: Amx, dtype: str) -> dict[str, str]:
+def functions(isa: Amx, types: Types) -> dict[str, str]:
     """The function that multiplies and all that it needs, by name."""
+    packed, dtype = types.operands, types.result
     return {
         _CONFIGURATION: _configuration(),
         _PERMITTED: f"llvm.mlir.global internal @{_PERMITTED}(0 : i64) : i64",
-        amx_panels.name_of(isa, dtype, "a"): amx_panels.pack(isa, dtype, "a"),
-        amx_panels.name_of(isa, dtype, "b"): amx_panels.pack(isa, dtype, "b"),
+        amx_panels.name_of(isa, packed, "a"): amx_panels.pack(isa, packed, "a"),
+        amx_panels.name_of(isa, packed, "b"): amx_panels.pack(isa, packed, "b"),
         _tile_name(isa, dtype): _tile_kernel(isa, dtype),
-        name_of(isa, dtype): _multiply(isa, dtype),
+        name_of(isa, types): _multiply(isa, types),
     }
 
 
@@ -118,8 +119,8 @@ def _ask(text: Text) -> None:
         text.store(text.number(1), flag, "i64", 8)
 
 
-def _multiply(isa: Amx, dtype: str) -> str:
-    text, item = Text(), ITEM[dtype]
+def _multiply(isa: Amx, types: Types) -> str:
+    text, packed, dtype = Text(), types.operands, types.result
     _ask(text)
     configuration = text(f"llvm.mlir.addressof @{_CONFIGURATION} : {PTR}")
     _assembly(text, "ldtilecfg [$0]", (configuration,), PTR)
@@ -134,18 +135,18 @@ def _multiply(isa: Amx, dtype: str) -> str:
             a = text.at(text.at("%a", text.mul(ic, "%a_m")), text.mul(pc, "%a_k"))
             plane = _plane(text, group, rows)
             values = (a, "%a_m", "%a_k", rows, depth, "%panels_a", group, plane)
-            _call(text, amx_panels.name_of(isa, dtype, "a"), values, amx_panels.PARAMETERS)
+            _call(text, amx_panels.name_of(isa, packed, "a"), values, amx_panels.PARAMETERS)
             with text.loop(0, "%n", "%nc") as jc:
                 columns = text.least(text.sub("%n", jc), "%nc")
                 b_plane = _plane(text, group, columns)
                 start = text.at(b, text.mul(jc, "%b_n"))
                 values = (start, "%b_n", "%b_k", columns, depth, "%panels_b", group, b_plane)
-                _call(text, amx_panels.name_of(isa, dtype, "b"), values, amx_panels.PARAMETERS)
-                c = text.at(text.at("%c", text.mul(ic, "%c_m")), text.mul(jc, item))
+                _call(text, amx_panels.name_of(isa, packed, "b"), values, amx_panels.PARAMETERS)
+                c = text.at(text.at("%c", text.mul(ic, "%c_m")), text.mul(jc, ITEM[dtype]))
                 sizes, planes = (rows, columns, steps), (group, plane, b_plane)
                 _block(text, isa, dtype, c, sizes, planes, add)
     _assembly(text, "tilerelease")
-    return text.function(name_of(isa, dtype), PARAMETERS, isa.attributes)
+    return text.function(name_of(isa, types), PARAMETERS, isa.attributes)
 
 
 def _plane(text: Text, group: str, rows: str) -> str:

@@ -6,7 +6,7 @@ arrays are column-major: a row-major C is computed as its transpose, ``C' = B' A
 
 from __future__ import annotations
 
-from ssft.compiler.backends.cpu.gemm.form import Axis, Product
+from ssft.compiler.backends.cpu.gemm.form import Axis, Product, Types
 from ssft.compiler.backends.cpu.schedule import Kernel
 
 ROUTINES = {"f32": "sgemm_", "f64": "dgemm_"}
@@ -18,9 +18,14 @@ SHARED = 1 << 20
 """Multiply-adds from which on independent products are shared among threads."""
 
 
+def takes(types: Types) -> bool:
+    """Whether BLAS multiplies arrays of these element types."""
+    return types.result in ROUTINES and types.operands == types.result
+
+
 def emit(name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
     """A kernel that loops over the outer axes of `product` and calls BLAS; None if it cannot."""
-    if product.dtype not in ROUTINES:
+    if not takes(product.types):
         return None
     if product.m.size * product.n.size * product.k.size < TINY:
         return None

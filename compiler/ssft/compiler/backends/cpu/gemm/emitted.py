@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from ssft.compiler.backends.cpu.gemm import amx, goto
-from ssft.compiler.backends.cpu.gemm.families import dtypes, family
+from ssft.compiler.backends.cpu.gemm.families import element_types, family
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product
 from ssft.compiler.backends.cpu.gemm.goto import PANELS, Blocks
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Amx, Isa
@@ -53,7 +53,7 @@ def is_swapped(product: Product) -> bool:
 def takes(product: Product, isa: Isa) -> bool:
     """Whether code for `isa` can compute `product`, and should rather than plain loops."""
     sizes = product.m.size, product.n.size, product.k.size
-    if product.dtype not in dtypes(isa) or sizes[0] * sizes[1] * sizes[2] < TINY:
+    if product.types not in element_types(isa) or sizes[0] * sizes[1] * sizes[2] < TINY:
         return False
     if isinstance(isa, Amx) and min(sizes) < NARROW:
         return False
@@ -70,18 +70,24 @@ def default_blocks(product: Product, isa: Isa) -> Blocks:
     if isinstance(isa, Amx):
         return amx.blocks(product, isa)
     m, n, k = product.m.size, product.n.size, product.k.size
-    lanes = isa.lanes(product.dtype)
+    types = product.types
+    lanes, width = isa.lanes(types.sums), isa.columns(types.sums)
     kc = -(-k // (-(-k // LONGEST)))
     kc = min(k, -(-kc // lanes) * lanes)
-    item = ITEM[product.dtype]
+    if types.operands != types.sums:
+        # Operands are widened where they are packed, and results are rounded once.
+        kc = k if types.result != types.sums else kc
+        rows = max(1, min(512, (1 << 18) // kc) // isa.rows) * isa.rows
+        return Blocks(mc=rows, nc=PANELS * width, kc=kc)
+    item = ITEM[types.operands]
     # Rows along k are read line by line; other strides pay for whole lines and pages.
     columns = LONG if product.k.a == 1 else 1
     # Rows of B a multiple of 4 KiB apart compete for the same lines of the caches.
     rows = 4 if product.k.b * item % 4096 == 0 or kc > 256 else LONG
     return Blocks(
-        nc=PANELS * isa.columns(product.dtype),
+        nc=PANELS * width,
         kc=kc,
-        direct_a=-(-n // isa.columns(product.dtype)) <= columns,
+        direct_a=-(-n // width) <= columns,
         direct_b=product.n.b == 1 and -(-m // isa.rows) <= rows,
     )
 
@@ -91,7 +97,7 @@ def parts(product: Product, threads: int, isa: Isa) -> tuple[int, int]:
 
     Rows cut packs B repeatedly, and columns cut A: the larger dimension is cut.
     """
-    lanes = isa.lanes(product.dtype)
+    lanes = isa.lanes(product.types.sums)
     best, cost = (1, 1), float("inf")
     for rows in range(1, min(threads, -(-product.m.size // isa.rows)) + 1):
         columns = min(threads // rows, -(-product.n.size // lanes))
@@ -125,7 +131,8 @@ class _Writer:
     def __init__(self, product: Product, swapped: bool, isa: Isa, blocks: Blocks) -> None:
         self.product, self.swapped, self.isa, self.blocks = product, swapped, isa, blocks
         self.family = family(isa)
-        self.item = ITEM[product.dtype]
+        types = product.types
+        self.items = {"a": ITEM[types.operands], "b": ITEM[types.operands], "c": ITEM[types.result]}
         self.a_bytes, b_bytes = self.family.workspace(isa, product, blocks)
         self.area = self.a_bytes + b_bytes
         self.text = Text()
@@ -157,7 +164,7 @@ class _Writer:
             "\n".join([*lines, *text.lines, "return", "}"]),
             operands=4,
             extent=count if count > 1 else 0,
-            globals=self.family.functions(self.isa, product.dtype),
+            globals=self.family.functions(self.isa, product.types),
             workspace=workspace,
         )
 
@@ -200,7 +207,7 @@ class _Writer:
             high = text.binary("divui", text.mul("%to", axis.size), count)
         with text.loop(low, high) as i:
             moved = {
-                letter: text.at(pointer, text.mul(i, getattr(axis, letter) * self.item))
+                letter: text.at(pointer, text.mul(i, getattr(axis, letter) * self.items[letter]))
                 for letter, pointer in pointers.items()
             }
             self._outer(depth + 1, moved, [*sums, i] if axis.c == 0 else sums, batch, count, grid)
@@ -234,7 +241,7 @@ class _Writer:
         """Calls the function that multiplies, for parts ``low <= i < high`` of `count`."""
         text, product, blocks = self.text, self.product, self.blocks
         m0, m = self._range(product.m.size, self.isa.rows, rows)
-        n0, n = self._range(product.n.size, self.isa.lanes(product.dtype), columns)
+        n0, n = self._range(product.n.size, self.isa.lanes(product.types.sums), columns)
         named = {
             parameter: text(f"arith.constant {value} : i64")
             if type_ == "i64"
@@ -242,7 +249,7 @@ class _Writer:
             for (parameter, type_) in goto.PARAMETERS
             if (value := goto.constants(product, blocks).get(parameter)) is not None
         }
-        step = text.number(self.item)
+        step = text.number(self.items["c"])
         moves = (
             ("a", m0, named["a_m"]),
             ("b", n0, named["b_n"]),
@@ -257,7 +264,7 @@ class _Writer:
             named["add"] = text.either(named["add"], text.compare("ne", i, 0))
         named |= {**pointers, "m": m, "n": n, "panels_a": "%area_a", "panels_b": "%area_b"}
         values = [(named[name], type_) for name, type_ in goto.PARAMETERS]
-        text.call(self.family.name_of(self.isa, product.dtype), values)
+        text.call(self.family.name_of(self.isa, product.types), values)
 
     def _range(
         self, size: int, unit: int, part: tuple[str, str, int] | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from ssft.compiler.backends.cpu.gemm import amx, goto
+from ssft.compiler.backends.cpu.gemm.form import Types
 from ssft.compiler.backends.cpu.gemm.isa import Amx, Isa
 
 
@@ -17,8 +18,12 @@ def family(isa: Isa) -> ModuleType:
     return amx if isinstance(isa, Amx) else goto
 
 
-def dtypes(isa: Isa) -> tuple[str, ...]:
-    """Element types of products that `isa` computes; of A, B and C alike."""
+def element_types(isa: Isa) -> tuple[Types, ...]:
+    """Element types of products that `isa` computes.
+
+    Vectors widen bf16 to f32, while operands are packed.
+    """
+    narrow = Types("bf16", "bf16"), Types("bf16", "f32")
     if not isinstance(isa, Amx):
-        return "f32", "f64"
-    return ("bf16", "f32") if isa.planes == 1 else ("f32",)
+        return Types("f32", "f32"), Types("f64", "f64"), *narrow
+    return (*narrow, Types("f32", "f32")) if isa.planes == 1 else (Types("f32", "f32"),)

@@ -10,6 +10,24 @@ from ssft.compiler.backends.cpu.layout import Layout
 
 
 @dataclass(frozen=True)
+class Types:
+    """Element types: of A and B, and of C. Sums of bf16 products are in f32."""
+
+    operands: str
+    result: str
+
+    @property
+    def sums(self) -> str:
+        """The type that products are added up in."""
+        return "f32" if self.result == "bf16" else self.result
+
+    @property
+    def name(self) -> str:
+        """For names of functions."""
+        return self.result if self.operands == self.result else f"{self.operands}_{self.result}"
+
+
+@dataclass(frozen=True)
 class Axis:
     """A loop of `size` iterations; strides in elements of the operands it moves, else 0."""
 
@@ -25,7 +43,8 @@ class Product:
 
     `outer` holds batch loops, and loops that could not be merged into `m`, `n` or `k` because of
     their strides; those that move no C (``c == 0``) accumulate. Without `accumulate` what C held
-    before is overwritten.
+    before is overwritten. `dtype` is the element type of C, and of A and B unless `operands` is
+    given.
     """
 
     dtype: str
@@ -34,6 +53,12 @@ class Product:
     k: Axis
     outer: tuple[Axis, ...]
     accumulate: bool
+    operands: str = ""
+
+    @property
+    def types(self) -> Types:
+        """The element types."""
+        return Types(self.operands or self.dtype, self.dtype)
 
     @property
     def independent(self) -> int:
@@ -82,7 +107,9 @@ def product_of(
         axes.remove(chosen[name])
         outer += axes
     outer.sort(key=lambda axis: axis.c == 0)  # accumulating loops innermost
-    return Product(layouts[2].dtype, **chosen, outer=tuple(outer), accumulate=accumulate)
+    dtype = layouts[2].dtype
+    operands = layouts[0].dtype if layouts[0].dtype != dtype else ""
+    return Product(dtype, **chosen, outer=tuple(outer), accumulate=accumulate, operands=operands)
 
 
 def _merge(axes: list[Axis]) -> list[Axis]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ssft.compiler.backends.cpu.gemm import micro, panels
-from ssft.compiler.backends.cpu.gemm.form import Product
+from ssft.compiler.backends.cpu.gemm.form import Product, Types
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 
@@ -38,7 +38,7 @@ PARAMETERS = (
 )
 """Strides are in bytes. `mc` and `nc` are whole numbers of panels. With `direct_a` or `direct_b`
 the operand is read where it lies (B only where its columns are contiguous, and except where they
-end within a vector)."""
+end within a vector). Operands that are narrower than sums are always packed."""
 
 PADDING = 64
 """Bytes between packed panels of A, and groups of columns of B. Packing writes many of them at
@@ -48,20 +48,22 @@ PANELS = 2
 """Panels of B that are packed together: rows of B are then read in pieces worth fetching."""
 
 
-def name_of(isa: Isa, dtype: str) -> str:
+def name_of(isa: Isa, types: Types) -> str:
     """The name of the function that multiplies."""
-    return f"ssft_gemm_{dtype}_{isa.name}"
+    return f"ssft_gemm_{types.name}_{isa.name}"
 
 
-def functions(isa: Isa, dtype: str) -> dict[str, str]:
+def functions(isa: Isa, types: Types) -> dict[str, str]:
     """The function that multiplies and all that it calls, by name."""
+    inner = Types(types.sums, types.result)
     found = {
-        micro.name_of(isa, dtype, vectors): micro.micro_kernel(isa, dtype, vectors)
+        micro.name_of(isa, inner, vectors): micro.micro_kernel(isa, inner, vectors)
         for vectors in range(1, isa.vectors + 1)
     }
-    for width in {isa.rows, isa.lanes(dtype)}:
-        found[panels.name_of(isa, dtype, width)] = panels.pack(isa, dtype, width)
-    found[name_of(isa, dtype)] = _multiply(isa, dtype)
+    for width in {isa.rows, isa.lanes(types.sums)}:
+        name = panels.name_of(isa, types.operands, width)
+        found[name] = panels.pack(isa, types.operands, types.sums, width)
+    found[name_of(isa, types)] = _multiply(isa, types)
     return found
 
 
@@ -78,22 +80,26 @@ class Blocks:
 
 def workspace(isa: Isa, product: Product, blocks: Blocks) -> tuple[int, int]:
     """Bytes, multiples of 64, of packed panels of A and of B: `PARAMETERS`' last two."""
-    item, lanes = ITEM[product.dtype], isa.lanes(product.dtype)
+    packed = product.types.sums
+    item, lanes = ITEM[packed], isa.lanes(packed)
     k = min(blocks.kc, product.k.size)
     count = -(-min(blocks.mc, product.m.size) // isa.rows)
     # Behind the last panel packing may write as many steps of k as a group has rows.
     a = (count * k + isa.rows) * isa.rows * item + count * PADDING
     groups = -(-min(blocks.nc, product.n.size) // lanes)
     b = (groups * k + lanes) * lanes * item + groups * PADDING
-    needs_b = not blocks.direct_b or product.n.size % lanes
-    return (0 if blocks.direct_a else -(-a // 64) * 64), (-(-b // 64) * 64 if needs_b else 0)
+    widens = product.types.operands != packed
+    needs_a = widens or not blocks.direct_a
+    needs_b = widens or not blocks.direct_b or product.n.size % lanes
+    return (-(-a // 64) * 64 if needs_a else 0), (-(-b // 64) * 64 if needs_b else 0)
 
 
 def constants(product: Product, blocks: Blocks) -> Mapping[str, int]:
     """The values of those `PARAMETERS` that follow from `product` alone, with its m, n and k."""
-    item = ITEM[product.dtype]
+    types = product.types
+    items = {"a": ITEM[types.operands], "b": ITEM[types.operands], "c": ITEM[types.result]}
     strides = {
-        f"{letter}_{name}": getattr(getattr(product, name), letter) * item
+        f"{letter}_{name}": getattr(getattr(product, name), letter) * items[letter]
         for letter, name in (("a", "m"), ("a", "k"), ("b", "k"), ("b", "n"), ("c", "m"))
     }
     sizes = {name: getattr(product, name).size for name in "mnk"}
@@ -101,7 +107,7 @@ def constants(product: Product, blocks: Blocks) -> Mapping[str, int]:
     return {**strides, **sizes, **chosen, "add": int(product.accumulate)}
 
 
-def _multiply(isa: Isa, dtype: str) -> str:
+def _multiply(isa: Isa, types: Types) -> str:
     text = Text()
     with text.loop(0, "%k", "%kc") as pc:
         depth = text.least(text.sub("%k", pc), "%kc")
@@ -109,27 +115,31 @@ def _multiply(isa: Isa, dtype: str) -> str:
         with text.loop(0, "%m", "%mc") as ic:
             rows = text.least(text.sub("%m", ic), "%mc")
             a = text.at(text.at("%a", text.mul(ic, "%a_m")), text.mul(pc, "%a_k"))
-            left = _left(text, isa, dtype, a, rows, depth)
+            left = _left(text, isa, types, a, rows, depth)
             with text.loop(0, "%n", "%nc") as jc:
                 columns = text.least(text.sub("%n", jc), "%nc")
                 b = text.at(text.at("%b", text.mul(pc, "%b_k")), text.mul(jc, "%b_n"))
-                right = _right(text, isa, dtype, b, columns, depth)
+                right = _right(text, isa, types, b, columns, depth)
                 c = text.at("%c", text.mul(ic, "%c_m"))
-                c = text.at(c, text.mul(jc, ITEM[dtype]))
-                _block(text, isa, dtype, left, right, c, (rows, columns, depth), add)
-    return text.function(name_of(isa, dtype), PARAMETERS, isa.attributes)
+                c = text.at(c, text.mul(jc, ITEM[types.result]))
+                _block(text, isa, types, left, right, c, (rows, columns, depth), add)
+    return text.function(name_of(isa, types), PARAMETERS, isa.attributes)
 
 
 def _left(
-    text: Text, isa: Isa, dtype: str, a: str, rows: str, depth: str
+    text: Text, isa: Isa, types: Types, a: str, rows: str, depth: str
 ) -> tuple[str, str, str, str]:
     """Packs a block of A if need be; where it is, and its strides by row, k and panel."""
-    item = text.number(ITEM[dtype])
-    per_k = text.number(isa.rows * ITEM[dtype])
+    item = text.number(ITEM[types.sums])
+    per_k = text.number(isa.rows * ITEM[types.sums])
     panel = text.add(text.mul(depth, per_k), PADDING)
+    values = (a, "%a_m", "%a_k", rows, depth, "%panels_a", panel, per_k)
+    name = panels.name_of(isa, types.operands, isa.rows)
+    if types.operands != types.sums:
+        _call(text, name, values, panels.PARAMETERS)
+        return "%panels_a", item, per_k, panel
     with text.when(text.negated("%direct_a")):
-        values = (a, "%a_m", "%a_k", rows, depth, "%panels_a", panel, per_k)
-        _call(text, panels.name_of(isa, dtype, isa.rows), values, panels.PARAMETERS)
+        _call(text, name, values, panels.PARAMETERS)
     whole = text.mul("%a_m", isa.rows)
     choices = ((a, "%panels_a", PTR), ("%a_m", item, "i64"), ("%a_k", per_k, "i64"))
     place, by_row, by_k = (text.select("%direct_a", *choice) for choice in choices)
@@ -137,17 +147,21 @@ def _left(
 
 
 def _right(
-    text: Text, isa: Isa, dtype: str, b: str, columns: str, depth: str
+    text: Text, isa: Isa, types: Types, b: str, columns: str, depth: str
 ) -> tuple[str, str, str]:
     """Packs columns of B if need be; where they are, and their strides by k and group."""
-    lanes = isa.lanes(dtype)
-    ragged = text.compare("ne", text.binary("remui", columns, lanes), 0)
-    direct = text.both("%direct_b", text.negated(ragged))
+    lanes = isa.lanes(types.sums)
     vector = text.number(isa.vector)
     group = text.add(text.mul(depth, vector), PADDING)
+    values = (b, "%b_n", "%b_k", columns, depth, "%panels_b", group, vector)
+    name = panels.name_of(isa, types.operands, lanes)
+    if types.operands != types.sums:
+        _call(text, name, values, panels.PARAMETERS)
+        return "%panels_b", vector, group
+    ragged = text.compare("ne", text.binary("remui", columns, lanes), 0)
+    direct = text.both("%direct_b", text.negated(ragged))
     with text.when(text.negated(direct)):
-        values = (b, "%b_n", "%b_k", columns, depth, "%panels_b", group, vector)
-        _call(text, panels.name_of(isa, dtype, lanes), values, panels.PARAMETERS)
+        _call(text, name, values, panels.PARAMETERS)
     place = text.select(direct, b, "%panels_b", PTR)
     return place, text.select(direct, "%b_k", vector), text.select(direct, vector, group)
 
@@ -155,7 +169,7 @@ def _right(
 def _block(
     text: Text,
     isa: Isa,
-    dtype: str,
+    types: Types,
     left: tuple[str, str, str, str],
     right: tuple[str, str, str],
     c: str,
@@ -166,17 +180,17 @@ def _block(
     rows, columns, depth = sizes
     a, a_m, a_k, a_panel = left
     b, b_k, b_group = right
-    lanes = isa.lanes(dtype)
+    lanes, inner = isa.lanes(types.sums), Types(types.sums, types.result)
     zero = text.number(0)
     text.do(f"%end = scf.while (%j = {zero}) : (i64) -> i64 {{")
     text.do(f"scf.condition({text.compare('slt', '%j', columns)}) %j : i64")
     text.do("} do {")
     text.do("^bb0(%j: i64):")
     rest = text.sub(columns, "%j")
-    width = _width(text, isa, dtype, rest)
+    width = _width(text, isa, types.sums, rest)
     some = text.least(rest, width)
     panel = text.at(b, text.mul(text.binary("divui", "%j", lanes), b_group))
-    target = text.at(c, text.mul("%j", ITEM[dtype]))
+    target = text.at(c, text.mul("%j", ITEM[types.result]))
     for vectors in range(1, isa.vectors + 1):
         with (
             text.when(text.compare("eq", width, vectors * lanes)),
@@ -186,7 +200,7 @@ def _block(
             tile = text.at(target, text.mul(i, "%c_m"))
             height = text.least(text.sub(rows, i), isa.rows)
             values = (depth, place, a_m, a_k, panel, b_k, b_group, tile, "%c_m", height, some, add)
-            _call(text, micro.name_of(isa, dtype, vectors), values, micro.PARAMETERS)
+            _call(text, micro.name_of(isa, inner, vectors), values, micro.PARAMETERS)
     text.do(f"scf.yield {text.add('%j', width)} : i64")
     text.do("}")
 

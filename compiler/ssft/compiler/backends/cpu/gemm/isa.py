@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
 
-ITEM = {"bf16": 2, "f32": 4, "f64": 8}
+ITEM = {"i16": 2, "bf16": 2, "f32": 4, "f64": 8}
 """Bytes per element of the types that the emitted product knows."""
 
 # Linux, asm/prctl.h and asm/fpu/types.h

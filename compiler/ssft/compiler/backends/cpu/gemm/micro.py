@@ -7,6 +7,8 @@ packed panels and operands where they lie.
 
 from __future__ import annotations
 
+from ssft.compiler.backends.cpu.gemm.elements import Elements
+from ssft.compiler.backends.cpu.gemm.form import Types
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 
@@ -28,25 +30,25 @@ PARAMETERS = (
 `b_group` apart. With `add` C is added to."""
 
 
-def name_of(isa: Isa, dtype: str, vectors: int) -> str:
+def name_of(isa: Isa, types: Types, vectors: int) -> str:
     """The name of the kernel for tiles of `vectors` vectors per row."""
-    return f"ssft_tile_{dtype}_{isa.name}_{vectors}"
+    return f"ssft_tile_{types.name}_{isa.name}_{vectors}"
 
 
-def micro_kernel(isa: Isa, dtype: str, vectors: int) -> str:
-    """The text of the kernel."""
+def micro_kernel(isa: Isa, types: Types, vectors: int) -> str:
+    """The text of the kernel; its operands are of the type of the sums."""
     text = Text()
-    tile = _accumulate(text, isa, dtype, vectors)
-    lanes = isa.lanes(dtype)
+    tile = _accumulate(text, isa, types.sums, vectors)
+    lanes = isa.lanes(types.sums)
     whole = text.both(
         text.compare("eq", "%rows", isa.rows),
         text.compare("eq", "%columns", vectors * lanes),
     )
     with text.when(whole):
-        _update(text, isa, dtype, tile)
+        _update(text, isa, types, tile)
         text.otherwise()
-        _update_part(text, isa, dtype, tile)
-    return text.function(name_of(isa, dtype, vectors), PARAMETERS, isa.attributes)
+        _update_part(text, isa, types, tile)
+    return text.function(name_of(isa, types, vectors), PARAMETERS, isa.attributes)
 
 
 def _accumulate(text: Text, isa: Isa, dtype: str, vectors: int) -> list[list[str]]:
@@ -94,47 +96,48 @@ def _fetch(text: Text, isa: Isa, vectors: int, last: str) -> None:
             text.prefetch(text.at(place, j), level=1, write=True)
 
 
-def _update(text: Text, isa: Isa, dtype: str, tile: list[list[str]]) -> None:
+def _update(text: Text, isa: Isa, types: Types, tile: list[list[str]]) -> None:
     """Writes a whole tile to C."""
-    vector, item = f"vector<{isa.lanes(dtype)}x{dtype}>", ITEM[dtype]
+    lanes = isa.lanes(types.sums)
+    c = Elements(text, types.result, types.sums, lanes)
+    step = lanes * c.item
     places = [
-        [text.at(text.at("%c", text.mul("%c_m", row)), j * isa.vector) for j in range(len(sums))]
+        [text.at(text.at("%c", text.mul("%c_m", row)), j * step) for j in range(len(sums))]
         for row, sums in enumerate(tile)
     ]
     with text.when("%add"):
         for row, sums in zip(places, tile, strict=True):
             for place, value in zip(row, sums, strict=True):
-                before = text.load(place, vector, item)
-                text.store(text(f"arith.addf {before}, {value} : {vector}"), place, vector, item)
+                c.store(text(f"arith.addf {c.load(place)}, {value} : {c.vector}"), place)
         text.otherwise()
         for row, sums in zip(places, tile, strict=True):
             for place, value in zip(row, sums, strict=True):
-                text.store(value, place, vector, item)
+                c.store(value, place)
 
 
-def _update_part(text: Text, isa: Isa, dtype: str, tile: list[list[str]]) -> None:
+def _update_part(text: Text, isa: Isa, types: Types, tile: list[list[str]]) -> None:
     """Writes the first `%rows` rows and `%columns` columns of a tile to C.
 
     Through memory and in a loop over rows: this code is seldom run and should be small.
     """
-    lanes, item, vectors = isa.lanes(dtype), ITEM[dtype], len(tile[0])
-    vector = f"vector<{lanes}x{dtype}>"
+    lanes, item, vectors = isa.lanes(types.sums), ITEM[types.sums], len(tile[0])
+    c = Elements(text, types.result, types.sums, lanes)
     count = text("llvm.mlir.constant(1 : i64) : i64")
-    array = f"!llvm.array<{isa.rows * vectors} x {vector}>"
+    array = f"!llvm.array<{isa.rows * vectors} x {c.vector}>"
     scratch = text(f"llvm.alloca {count} x {array} {{alignment = 64 : i64}} : (i64) -> {PTR}")
     for row, sums in enumerate(tile):
         for j, value in enumerate(sums):
-            text.store(value, text.at(scratch, (row * vectors + j) * isa.vector), vector, item)
+            place = text.at(scratch, (row * vectors + j) * isa.vector)
+            text.store(value, place, c.vector, item)
     masks = [text.mask(text.sub("%columns", j * lanes), lanes) for j in range(vectors)]
     with text.loop(0, "%rows") as row:
         source = text.at(scratch, text.mul(row, vectors * isa.vector))
         target = text.at("%c", text.mul("%c_m", row))
         for j, mask in enumerate(masks):
-            value = text.load(text.at(source, j * isa.vector), vector, item)
-            place = text.at(target, j * isa.vector)
+            value = text.load(text.at(source, j * isa.vector), c.vector, item)
+            place = text.at(target, j * lanes * c.item)
             with text.when("%add"):
-                before = text.masked_load(place, mask, dtype, lanes)
-                total = text(f"arith.addf {before}, {value} : {vector}")
-                text.masked_store(total, place, mask, dtype, lanes)
+                before = c.masked_load(place, mask)
+                c.masked_store(text(f"arith.addf {before}, {value} : {c.vector}"), place, mask)
                 text.otherwise()
-                text.masked_store(value, place, mask, dtype, lanes)
+                c.masked_store(value, place, mask)

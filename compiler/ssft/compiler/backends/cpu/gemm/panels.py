@@ -1,11 +1,13 @@
 """Packing: operands copied into panels, in the order in which the innermost kernel reads them.
 
 A panel holds for each k the elements of a group of rows (of A; columns of B) side by side. Where k
-is the contiguous dimension of the operand, square blocks are transposed in registers.
+is the contiguous dimension of the operand, square blocks are transposed in registers. Elements may
+become wider on the way.
 """
 
 from __future__ import annotations
 
+from ssft.compiler.backends.cpu.gemm.elements import Elements
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 
@@ -27,23 +29,24 @@ def name_of(isa: Isa, dtype: str, width: int) -> str:
     return f"ssft_pack_{dtype}_{isa.name}_{width}"
 
 
-def pack(isa: Isa, dtype: str, width: int) -> str:
+def pack(isa: Isa, dtype: str, packed: str, width: int) -> str:
     """The text of the function that packs groups of `width` rows (a power of two).
 
-    The last group is filled with copies of its last row or zeros. Up to ``width - 1`` steps of k
-    behind the last may be written; groups are packed in order, so only those behind the last group
-    need memory of their own.
+    Elements of type `dtype` become `packed`. The last group is filled with copies of its last row
+    or zeros. Up to ``width - 1`` steps of k behind the last may be written; groups are packed in
+    order, so only those behind the last group need memory of their own.
     """
-    text, item = Text(), ITEM[dtype]
-    by_k = text.compare("eq", "%s_k", item)
+    text = Text()
+    elements = Elements(text, dtype, packed, width)
+    by_k = text.compare("eq", "%s_k", elements.item)
     with text.when(by_k):
         with text.loop(0, "%rows", width) as row:
-            _transpose_group(text, dtype, width, row)
+            _transpose_group(text, elements, row)
         text.otherwise()
-        with text.when(text.compare("eq", "%s_row", item)):
-            _copy(text, dtype, width)
+        with text.when(text.compare("eq", "%s_row", elements.item)):
+            _copy(text, elements)
             text.otherwise()
-            _gather(text, dtype, width)
+            _gather(text, elements)
     return text.function(name_of(isa, dtype, width), PARAMETERS, isa.attributes)
 
 
@@ -52,9 +55,9 @@ def _group(text: Text, row: str, width: int) -> str:
     return text.at("%target", text.mul(text.binary("divui", row, width), "%t_group"))
 
 
-def _transpose_group(text: Text, dtype: str, width: int, row: str) -> None:
-    """Packs `width` rows along which k is contiguous."""
-    item, vector = ITEM[dtype], f"vector<{width}x{dtype}>"
+def _transpose_group(text: Text, elements: Elements, row: str) -> None:
+    """Packs a group of rows along which k is contiguous."""
+    item, width = elements.item, elements.lanes
     last = text.sub(text.sub("%rows", row), 1)
     source = text.at("%source", text.mul(row, "%s_row"))
     rows = [
@@ -65,21 +68,24 @@ def _transpose_group(text: Text, dtype: str, width: int, row: str) -> None:
     whole = text.mul(text.binary("divui", "%k", width), width)
     with text.loop(0, whole, width) as k:
         along = text.mul(k, item)
-        values = [text.load(text.at(pointer, along), vector, item) for pointer in rows]
-        _store_columns(text, transposed(text, values, vector), target, k, vector, item)
+        values = [elements.load(text.at(pointer, along)) for pointer in rows]
+        _store_columns(text, elements, values, target, k)
     with text.when(text.compare("slt", whole, "%k")):
         mask = text.mask(text.sub("%k", whole), width)
         along = text.mul(whole, item)
-        values = [text.masked_load(text.at(p, along), mask, dtype, width) for p in rows]
-        _store_columns(text, transposed(text, values, vector), target, whole, vector, item)
+        values = [elements.masked_load(text.at(p, along), mask) for p in rows]
+        _store_columns(text, elements, values, target, whole)
 
 
-def _store_columns(
-    text: Text, columns: list[str], target: str, k: str, vector: str, item: int
-) -> None:
+def _store_columns(text: Text, elements: Elements, rows: list[str], target: str, k: str) -> None:
     start = text.at(target, text.mul(k, "%t_k"))
-    for i, column in enumerate(columns):
-        text.store(column, text.at(start, text.mul("%t_k", i)) if i else start, vector, item)
+    for i, column in enumerate(transposed(text, rows, elements.vector)):
+        place = text.at(start, text.mul("%t_k", i)) if i else start
+        _store(text, elements, column, place)
+
+
+def _store(text: Text, elements: Elements, value: str, place: str) -> None:
+    text.store(value, place, elements.vector, ITEM[elements.computed])
 
 
 def transposed(text: Text, rows: list[str], vector: str) -> list[str]:
@@ -127,9 +133,9 @@ def _quads(text: Text, rows: list[str], vector: str) -> list[str]:
     return [unpack(*pair, 2, start) for pair in (low, high) for start in (0, 2)]
 
 
-def _copy(text: Text, dtype: str, width: int) -> None:
+def _copy(text: Text, elements: Elements) -> None:
     """Packs rows that lie side by side for each k."""
-    item, vector = ITEM[dtype], f"vector<{width}x{dtype}>"
+    item, width = elements.item, elements.lanes
     whole = text.mul(text.binary("divui", "%rows", width), width)
     rest = text.sub("%rows", whole)
     ragged = text.compare("ne", rest, 0)
@@ -139,20 +145,20 @@ def _copy(text: Text, dtype: str, width: int) -> None:
         source = text.at("%source", text.mul(k, "%s_k"))
         along = text.mul(k, "%t_k")
         with text.loop(0, whole, width) as row:
-            value = text.load(text.at(source, text.mul(row, item)), vector, item)
-            text.store(value, text.at(_group(text, row, width), along), vector, item)
+            value = elements.load(text.at(source, text.mul(row, item)))
+            _store(text, elements, value, text.at(_group(text, row, width), along))
         with text.when(ragged):
-            value = text.masked_load(text.at(source, text.mul(whole, item)), mask, dtype, width)
-            text.store(value, text.at(end, along), vector, item)
+            value = elements.masked_load(text.at(source, text.mul(whole, item)), mask)
+            _store(text, elements, value, text.at(end, along))
 
 
-def _gather(text: Text, dtype: str, width: int) -> None:
+def _gather(text: Text, elements: Elements) -> None:
     """Packs rows of any strides, element by element."""
-    item = ITEM[dtype]
     with text.loop(0, "%rows") as row:
-        start = text.mul(text.binary("remui", row, width), item)
-        target = text.at(_group(text, row, width), start)
+        start = text.mul(text.binary("remui", row, elements.lanes), ITEM[elements.computed])
+        target = text.at(_group(text, row, elements.lanes), start)
         source = text.at("%source", text.mul(row, "%s_row"))
         with text.loop(0, "%k") as k:
-            value = text.load(text.at(source, text.mul(k, "%s_k")), dtype, item)
-            text.store(value, text.at(target, text.mul(k, "%t_k")), dtype, item)
+            value = elements.load_one(text.at(source, text.mul(k, "%s_k")))
+            place = text.at(target, text.mul(k, "%t_k"))
+            text.store(value, place, elements.computed, ITEM[elements.computed])

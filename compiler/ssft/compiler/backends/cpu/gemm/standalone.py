@@ -12,7 +12,7 @@ from ssft.compiler.backends.cpu.cache import Store
 from ssft.compiler.backends.cpu.cache.programs import code_name
 from ssft.compiler.backends.cpu.gemm import blas, goto
 from ssft.compiler.backends.cpu.gemm.families import family
-from ssft.compiler.backends.cpu.gemm.form import Product
+from ssft.compiler.backends.cpu.gemm.form import Product, Types
 from ssft.compiler.backends.cpu.gemm.isa import Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
 from ssft.compiler.backends.cpu.jit import compile_object, lower_kernels
@@ -74,10 +74,10 @@ class Kernels:
         return call
 
 
-def operand_types(dtype: str) -> tuple[str, str, str]:
+def operand_types(types: Types) -> tuple[str, str, str]:
     """Types for operands of which a provider needs the address only."""
-    type_ = f"memref<{dtype}>"
-    return type_, type_, type_
+    operand = f"memref<{types.operands}>"
+    return operand, operand, f"memref<{types.result}>"
 
 
 class AnyProduct:
@@ -87,14 +87,14 @@ class AnyProduct:
     """
 
     def __init__(
-        self, isa: Isa, dtype: str, parallel: bool = True, store: Store | None = None
+        self, isa: Isa, types: Types, parallel: bool = True, store: Store | None = None
     ) -> None:
         kernel = Kernel(
             "gemm_any",
-            _table_kernel(isa, dtype),
+            _table_kernel(isa, types),
             operands=1,
             extent=2,
-            globals=family(isa).functions(isa, dtype),
+            globals=family(isa).functions(isa, types),
         )
         self._kernels = Kernels([kernel], parallel, store)
 
@@ -113,7 +113,7 @@ class AnyProduct:
         return call
 
 
-def _table_kernel(isa: Isa, dtype: str) -> str:
+def _table_kernel(isa: Isa, types: Types) -> str:
     """A kernel that calls the function that multiplies with rows ``lo <= i < hi`` of a table."""
     text = Text()
     index = text("memref.extract_aligned_pointer_as_index %table : memref<i64> -> index")
@@ -130,14 +130,14 @@ def _table_kernel(isa: Isa, dtype: str) -> str:
             elif type_ == "i1":
                 value = text.compare("ne", value, 0)
             values.append((value, type_))
-        text.call(family(isa).name_of(isa, dtype), values)
+        text.call(family(isa).name_of(isa, types), values)
     head = "func.func private @gemm_any(%table: memref<i64>, %lo: index, %hi: index) {"
     return "\n".join([head, *text.lines, "return", "}"])
 
 
 def blas_call(product: Product, a: int, b: int, c: int) -> Callable[[], None] | None:
     """A call of BLAS for the matrices of `product` at these addresses; None if BLAS cannot."""
-    found = blas.column_major(product) if product.dtype in blas.ROUTINES else None
+    found = blas.column_major(product) if blas.takes(product.types) else None
     if found is None:
         return None
     swapped, flags, leading = found

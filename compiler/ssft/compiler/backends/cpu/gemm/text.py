@@ -120,7 +120,8 @@ class Text:
     def masked_load(self, pointer: str, mask: str, element: str, lanes: int) -> str:
         """The lanes in `mask` from memory, zeros in the others."""
         vector = f"vector<{lanes}x{element}>"
-        zero = self(f"arith.constant dense<0.0> : {vector}")
+        number = "0" if element.startswith("i") else "0.0"
+        zero = self(f"arith.constant dense<{number}> : {vector}")
         item = ITEM[element]
         return self(
             f"llvm.intr.masked.load {pointer}, {mask}, {zero} {{alignment = {item} : i32}} : "

@@ -19,7 +19,7 @@ import numpy as np
 from ssft.compiler.backends.cpu.cache import Store, keys
 from ssft.compiler.backends.cpu.gemm import goto, standalone
 from ssft.compiler.backends.cpu.gemm.emitted import default_blocks, oriented, takes
-from ssft.compiler.backends.cpu.gemm.form import Product
+from ssft.compiler.backends.cpu.gemm.form import Product, Types
 from ssft.compiler.backends.cpu.gemm.goto import Blocks
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Isa
 
@@ -60,7 +60,7 @@ class Tuner:
 
     def __init__(self, isa: Isa, threads: int, store: Store | None) -> None:
         self.isa, self.threads, self.store = isa, threads, store
-        self._code: dict[str, standalone.AnyProduct] = {}
+        self._code: dict[Types, standalone.AnyProduct] = {}
         self._found: dict[Product, str] = {}
         self._memory = np.zeros(0, np.uint8)
 
@@ -69,8 +69,8 @@ class Tuner:
         wanted = oriented(product) if takes(product, self.isa) else None
         if wanted is None:
             return BLAS
-        if product.multiplications < MEASURED:
-            return "default"
+        if product.multiplications < MEASURED or wanted.types.operands != wanted.types.sums:
+            return "default"  # nothing to choose from: operands must be packed
         if wanted not in self._found:
             found = self._read(wanted)
             if found is None:
@@ -105,12 +105,12 @@ class Tuner:
         repeats: int,
     ) -> Callable[[], None]:
         """`repeats` calls of the emitted code, the columns cut among threads."""
-        dtype, item = product.dtype, ITEM[product.dtype]
-        if dtype not in self._code:
-            self._code[dtype] = standalone.AnyProduct(self.isa, dtype, store=self.store)
+        types, item = product.types, ITEM[product.dtype]
+        if types not in self._code:
+            self._code[types] = standalone.AnyProduct(self.isa, types, store=self.store)
         a, b, c = addresses
         first, second = goto.workspace(self.isa, product, blocks)
-        lanes = self.isa.lanes(dtype)
+        lanes = self.isa.lanes(types.sums)
         units = -(-product.n.size // lanes)
         calls = []
         for part in range(threads):
@@ -129,7 +129,7 @@ class Tuner:
                     "panels_b": panels + first,
                 }
             )
-        return self._code[dtype].bind(calls, repeats)
+        return self._code[types].bind(calls, repeats)
 
     def _operands(self, product: Product, threads: int) -> tuple[int, int, int]:
         """Addresses of A, B and C; behind them is the workspace; all is filled with numbers."""
@@ -149,7 +149,7 @@ class Tuner:
         return start, start + space[0], start + space[0] + space[1]
 
     def _name(self, product: Product) -> str:
-        code = _code_digest(self.isa, product.dtype)
+        code = _code_digest(self.isa, product.types)
         return "gemm-" + keys.digest(VERSION, keys.host(), code, str(self.threads), repr(product))
 
     def _read(self, product: Product) -> str | None:
@@ -186,14 +186,14 @@ def _piece(product: Product, isa: Isa) -> Product:
     """One matrix of an oriented product, with fewer rows or columns if it is large."""
     k = dataclasses.replace(product.k, size=min(product.k.size, 1024))
     m = dataclasses.replace(product.m, size=min(product.m.size, 512))
-    fitting = max(PIECE // (m.size * k.size), 2 * isa.columns(product.dtype))
+    fitting = max(PIECE // (m.size * k.size), 2 * isa.columns(product.types.sums))
     n = dataclasses.replace(product.n, size=min(product.n.size, fitting))
     return dataclasses.replace(product, m=m, n=n, k=k, outer=())
 
 
 @cache
-def _code_digest(isa: Isa, dtype: str) -> str:
-    return keys.digest(*goto.functions(isa, dtype).values())
+def _code_digest(isa: Isa, types: Types) -> str:
+    return keys.digest(*goto.functions(isa, types).values())
 
 
 @cache
