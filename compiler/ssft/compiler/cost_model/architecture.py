@@ -13,6 +13,10 @@ ATTENTION = ("q", "k", "v", "o")
 FEED_FORWARD = ("gate", "up", "down")
 """The projections of a gated feed-forward block; a plain one has no gate."""
 
+SPLIT_BY_INPUTS = ("o", "down")
+"""Projections whose inputs tensor parallelism splits: each sums over its axis. The other ones are
+split by their outputs (Megatron-LM, arXiv 1909.08053, section 3)."""
+
 
 @dataclass(frozen=True)
 class Linear:

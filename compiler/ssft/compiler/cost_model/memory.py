@@ -18,7 +18,8 @@ class Storage:
     """Bytes of an element: weights, gradients, each of Adam's two moments.
 
     `adapters` is for weights, gradients and moments of low-rank adapters alike: peft keeps them in
-    fp32 beside a bf16 model. `master`: fp32 copies of trained weights, 0 for none.
+    fp32 beside a bf16 model. `adapter_moments`, if given, is for their moments alone. `master`:
+    fp32 copies of trained weights of the model, 0 for none.
     """
 
     weights: int = 2
@@ -26,6 +27,12 @@ class Storage:
     moments: int = 2
     adapters: int = 4
     master: int = 0
+    adapter_moments: int | None = None
+
+    @property
+    def moments_of_adapters(self) -> int:
+        """Bytes of an element of each moment of an adapter."""
+        return self.adapters if self.adapter_moments is None else self.adapter_moments
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def step_memory(
         + storage.adapters * beside
         + storage.master * within,
         gradients=storage.gradients * within + storage.adapters * beside,
-        optimizer_states=2 * (storage.moments * within + storage.adapters * beside),
+        optimizer_states=2 * (storage.moments * within + storage.moments_of_adapters * beside),
         activations=layers + outer,
         temporaries=live + work.tokens * bytes_per_token(temporaries),
     )

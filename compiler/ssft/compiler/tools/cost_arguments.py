@@ -8,6 +8,8 @@ from typing import Any
 
 from ssft.compiler.cost_model.activations import IMPLEMENTATIONS
 from ssft.compiler.cost_model.methods import METHODS
+from ssft.compiler.cost_model.parallel.layout import PLACEMENTS, SCHEDULES
+from ssft.compiler.cost_model.parallel.sweep import SETTINGS
 from ssft.compiler.diagnostics import UserError
 
 EXAMPLES = """\
@@ -16,6 +18,9 @@ examples:
   ssft-cost published s2ft-fig5
   ssft-cost model llama-2-7b --method s2ft --ratio 0.05 --batch 1 --length 512
   ssft-cost model --config config.json --method lora --rank 32 --targets q,k,v,up,down
+  ssft-cost parallel llama-2-7b --method s2ft --data 8 --zero 1 --tensor 2 --pipeline 2 \\
+      --batch 4 --link nvlink=300e9:8,ib=25e9
+  ssft-cost parallel --plan plan.mlir --sweep data=1,2,4,8 --sweep zero=0,1,2,3
   ssft-cost model llama-3-8b --method sparselora --feed-forward-sparsity 3-30=0.99 \\
       --attention-sparsity 14-19,21-23,25-29=0.75 --context-share 0.75 --dense-steps 0.05
 
@@ -24,7 +29,7 @@ Nothing is run, loaded or downloaded. docs/costs.md has the formulas.
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser; the namespace's `command` is ``published``, ``models`` or ``model``."""
+    """The parser; the namespace's `command` names one of its commands."""
     made = argparse.ArgumentParser(
         prog="ssft-cost",
         description="Costs of fine-tuning from shapes alone, and published figures reproduced.",
@@ -37,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("models", help="list the models that are known by name")
     _json(listing)
     _model(commands)
+    _parallel(commands)
     return made
 
 
@@ -50,12 +56,88 @@ def _published(commands: Any) -> None:
 def _model(commands: Any) -> None:
     text = "print the costs of one configuration beside those of full fine-tuning"
     made = commands.add_parser("model", help=text, description=text, allow_abbrev=False)
-    made.add_argument("model", nargs="?", metavar="MODEL", help="name of a model (see `models`)")
-    made.add_argument("--config", metavar="FILE", help="config.json of a transformers model")
-    made.add_argument("--method", choices=METHODS, default="full", help="default: full")
+    _what(made)
     _methods(made.add_argument_group("what trains"))
     _step(made.add_argument_group("the step"))
     _json(made)
+
+
+def _what(made: Any) -> None:
+    made.add_argument("model", nargs="?", metavar="MODEL", help="name of a model (see `models`)")
+    made.add_argument("--config", metavar="FILE", help="config.json of a transformers model")
+    made.add_argument("--method", choices=METHODS, default="full", help="default: full")
+
+
+def _parallel(commands: Any) -> None:
+    text = "print what each rank of a parallel step holds and sends"
+    made = commands.add_parser("parallel", help=text, description=text, allow_abbrev=False)
+    _what(made)
+    made.add_argument("--model", dest="option", metavar="MODEL", help="the same as an option")
+    made.add_argument(
+        "--plan", metavar="FILE", help="a plan instead of a model, what trains and the step"
+    )
+    _layout(made.add_argument_group("the ranks"))
+    _cluster(made.add_argument_group("links and speed"))
+    _methods(made.add_argument_group("what trains"))
+    _step(made.add_argument_group("the step of one replica"))
+    output = made.add_argument_group("output")
+    output.add_argument(
+        "--sweep",
+        action="append",
+        metavar="NAME=N,…",
+        help=f"a row for each value, and each combination if repeated: {', '.join(SETTINGS)}",
+    )
+    output.add_argument("--csv", metavar="FILE", help="write rows of comma-separated values")
+    _json(output)
+
+
+def _layout(group: Any) -> None:
+    for name, what in (
+        ("data", "replicas of the model"),
+        ("tensor", "ranks that share each matrix"),
+        ("pipeline", "stages that share the layers"),
+    ):
+        group.add_argument(
+            f"--{name}", type=positive, default=1, metavar="N", help=f"{what} (default: 1)"
+        )
+    group.add_argument(
+        "--zero",
+        type=int,
+        choices=(0, 1, 2, 3),
+        default=0,
+        help="shard over the replicas: 1 states, 2 gradients, too, 3 weights, too (default: 0)",
+    )
+    group.add_argument(
+        "--sequence-parallel",
+        action="store_true",
+        help="tensor-parallel ranks share the tokens of norms and residuals, too",
+    )
+    group.add_argument(
+        "--microbatches",
+        type=positive,
+        metavar="N",
+        help="parts of a replica's batch (default: 1; in a pipeline, one sequence each)",
+    )
+    group.add_argument("--schedule", choices=SCHEDULES, default="1f1b", help="default: 1f1b")
+    group.add_argument(
+        "--placement",
+        choices=PLACEMENTS,
+        default="dealt",
+        help="selected channels of a split axis: dealt out over the ranks, or in front",
+    )
+
+
+def _cluster(group: Any) -> None:
+    group.add_argument(
+        "--link",
+        metavar="NAME=B[:N],…",
+        help="bytes per second that a rank sends, and how many consecutive ranks are joined so: "
+        "nvlink=300e9:8,ib=25e9",
+    )
+    group.add_argument("--flops", type=float, help="peak FLOP/s of a rank")
+    group.add_argument(
+        "--utilization", type=float, default=0.5, help="share of them that is reached (0.5)"
+    )
 
 
 def _methods(group: Any) -> None:
@@ -124,9 +206,16 @@ def _step(group: Any) -> None:
             metavar="N",
             help=f"bytes of an element of {name}s (default: {default})",
         )
+    group.add_argument(
+        "--master-bytes",
+        type=int,
+        choices=(0, 4),
+        default=0,
+        help="bytes of an element of master copies of what trains (default: 0, none)",
+    )
 
 
-def _json(made: argparse.ArgumentParser) -> None:
+def _json(made: Any) -> None:
     made.add_argument("--json", metavar="FILE", help="write JSON ('-': to stdout, and no tables)")
 
 

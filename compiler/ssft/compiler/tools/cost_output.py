@@ -49,8 +49,8 @@ def show_published(table: Table) -> None:
         cells = (published, _number(row.computed), _error(table, row), *more, verdict)
         grid.add_row(escape(row.label), *cells)
     out.print(grid)
-    _sentences(out, "assumed", table.assumptions)
-    _sentences(out, "to know", table.remarks)
+    sentences(out, "assumed", table.assumptions)
+    sentences(out, "to know", table.remarks)
     out.print(_summary(table))
     out.print()
 
@@ -101,7 +101,7 @@ def show_costs(report: Mapping[str, Any], assumptions: Iterable[str]) -> None:
             grid.add_row(row.replace("_", " "), *cells)
         out.print(grid)
     _saved(out, report)
-    _sentences(out, "assumed", assumptions)
+    sentences(out, "assumed", assumptions)
 
 
 def _saved(out: Console, report: Mapping[str, Any]) -> None:
@@ -114,8 +114,9 @@ def _saved(out: Console, report: Mapping[str, Any]) -> None:
     out.print(grid)
 
 
-def _sentences(out: Console, title: str, sentences: Iterable[str]) -> None:
-    texts = list(sentences)
+def sentences(out: Console, title: str, lines: Iterable[str]) -> None:
+    """Prints a list of sentences under a title; nothing if there are none."""
+    texts = list(lines)
     if texts:
         out.print(f"{title}:")
     for text in texts:

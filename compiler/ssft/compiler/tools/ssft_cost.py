@@ -32,6 +32,16 @@ from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.tools.console import print_error
 from ssft.compiler.tools.cost_arguments import Command, parser, share
 from ssft.compiler.tools.cost_output import show_costs, show_list, show_published
+from ssft.compiler.tools.cost_parallel import (
+    assumptions,
+    plan_assumptions,
+    plan_reporter,
+    reports,
+    shapes_report,
+    sweep_row,
+    to_csv,
+)
+from ssft.compiler.tools.cost_parallel_output import show_parallel, show_sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,9 +100,7 @@ def _models(parsed: argparse.Namespace) -> int:
 
 def _model(parsed: argparse.Namespace) -> int:
     shapes = _architecture(parsed)
-    storage = Storage(
-        parsed.weight_bytes, parsed.gradient_bytes, parsed.moment_bytes, parsed.adapter_bytes
-    )
+    storage = _storage(parsed)
     attended = 0.5 if parsed.skip_masked else 1.0
     report = cost_report(
         shapes,
@@ -108,6 +116,46 @@ def _model(parsed: argparse.Namespace) -> int:
     if parsed.json != "-":
         show_costs(report, report["assumptions"])
     return 0
+
+
+def _parallel(parsed: argparse.Namespace) -> int:
+    check_directory(parsed.csv)
+    if parsed.option and parsed.model:
+        raise UserError(f"two models: '{parsed.model}' and '{parsed.option}'", exit_code=2)
+    parsed.model = parsed.model or parsed.option
+    storage = _storage(parsed)
+    if parsed.plan:
+        make = plan_reporter(parsed)
+    else:
+        shapes = _architecture(parsed)
+        method = _method(parsed, shapes)
+
+        def make(at: argparse.Namespace) -> dict[str, Any]:
+            return shapes_report(at, shapes, method, storage)
+
+    found = reports(parsed, make)
+    assumed = list(plan_assumptions() if parsed.plan else assumptions(parsed, storage))
+    if parsed.csv:
+        _write(parsed.csv, to_csv(found))
+    _write_json(parsed.json, {"reports": found, "assumptions": assumed})
+    if "-" not in (parsed.json, parsed.csv):
+        if parsed.sweep:
+            title = f"{parsed.plan or parsed.model or parsed.config}"
+            title += "" if parsed.plan else f", {parsed.method}"
+            show_sweep([sweep_row(report) for report in found], list(found[0]["settings"]), title)
+        else:
+            show_parallel(found[0], assumed)
+    return 0
+
+
+def _storage(parsed: argparse.Namespace) -> Storage:
+    return Storage(
+        parsed.weight_bytes,
+        parsed.gradient_bytes,
+        parsed.moment_bytes,
+        parsed.adapter_bytes,
+        parsed.master_bytes,
+    )
 
 
 def _architecture(parsed: argparse.Namespace) -> Architecture:
@@ -163,7 +211,8 @@ def _assumptions(parsed: argparse.Namespace, storage: Storage) -> Iterator[str]:
     yield f"attention computes {scores}"
     yield (
         f"bytes of an element: weights {storage.weights}, gradients {storage.gradients}, each of "
-        f"two moments {storage.moments}, adapters {storage.adapters}; no master copies"
+        f"two moments {storage.moments}, adapters {storage.adapters}, master copies "
+        f"{storage.master}"
     )
     account = parsed.implementation.replace("-", "_")
     yield f"saved activations: see ssft.compiler.cost_model.activations.{account}"
@@ -176,16 +225,23 @@ def _assumptions(parsed: argparse.Namespace, storage: Storage) -> Iterator[str]:
 
 
 def _write_json(path: str | None, value: Any) -> None:
-    if path is None:
-        return
-    text = json.dumps(value, indent=1) + "\n"
+    if path is not None:
+        _write(path, json.dumps(value, indent=1) + "\n")
+
+
+def _write(path: str, text: str) -> None:
     if path == "-":
         sys.stdout.write(text)
     else:
         write_text(path, text)
 
 
-COMMANDS: dict[str, Command] = {"published": _published, "models": _models, "model": _model}
+COMMANDS: dict[str, Command] = {
+    "published": _published,
+    "models": _models,
+    "model": _model,
+    "parallel": _parallel,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -36,11 +36,14 @@ def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
         (first and layer.index, Saved("input of norm 1", hidden, each)),
         (first, Saved("statistic of norm 1", 1, each, channels=False)),
         (True, Saved("slices of the output of norm 1", _slices(layer, "q", "k", "v"), each)),
-        (active.key, Saved("q", width, each)),
-        (active.query, Saved("k, repeated to all heads", width, each)),
-        (active.scores, Saved("v", shapes.key_value_width, each)),
-        (active.attention, Saved("probabilities", shapes.heads * layer.length, each)),
-        (True, Saved("attention output, or its slice", layer.kept("o"), each)),
+        (active.key, Saved("q", width, each, region="inner")),
+        (active.query, Saved("k, repeated to all heads", width, each, region="inner")),
+        (active.scores, Saved("v", shapes.key_value_width, each, region="inner")),
+        (
+            active.attention,
+            Saved("probabilities", shapes.heads * layer.length, each, region="inner"),
+        ),
+        (True, Saved("attention output, or its slice", layer.kept("o"), each, region="inner")),
         (second, Saved("input of norm 2", hidden, each)),
         (second, Saved("statistic of norm 2", 1, each, channels=False)),
         (
@@ -53,9 +56,9 @@ def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
         ),
         (
             active.inner or layer.needs_whole("down"),
-            Saved("gate and up", len(shapes.feed_forward_inputs) * inner, each),
+            Saved("gate and up", len(shapes.feed_forward_inputs) * inner, each, region="inner"),
         ),
-        (True, Saved("slice of the input of down", _slices(layer, "down"), each)),
+        (True, Saved("slice of the input of down", _slices(layer, "down"), each, region="inner")),
     )
     return [*values, *low_rank_channels(layer, each)]
 
@@ -69,8 +72,8 @@ def outer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
     """Returns what the last norm, the loss and the rotary tables keep; `layer` is the last one."""
     shapes, active = layer.architecture, layer.active
     return present(
-        (active.attention, Saved("rotary tables", 2 * shapes.head_size, each, channels=False)),
+        (active.attention, Saved("rotary tables", 2 * shapes.head_size, each, False, "replicated")),
         (active.output, Saved("input of the last norm", shapes.hidden, each)),
         (active.output, Saved("statistic of the last norm", 1, each, channels=False)),
-        (active.output, Saved("log-softmax", shapes.vocabulary, each)),
+        (active.output, Saved("log-softmax", shapes.vocabulary, each, region="inner")),
     )

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ssft.compiler.cost_model.activations.saved import LayerView, Saved, present
+from ssft.compiler.cost_model.activations.saved import LayerView, Region, Saved, inner, present
+from ssft.compiler.cost_model.architecture import SPLIT_BY_INPUTS
 from ssft.compiler.cost_model.training import LowRank
 
 
@@ -37,12 +38,12 @@ def layer_saved(layer: LayerView, each: int = 2, *, partial: bool = False) -> li
     return [
         *_norm(layer, layer.active.input, "norm 1", each),
         *_input(layer, partial, "output of norm 1", ("q", "k", "v"), each),
-        *_attention(layer, each),
-        *_input(layer, partial, "attention output", ("o",), each),
+        *inner(_attention(layer, each)),
+        *inner(_input(layer, partial, "attention output", ("o",), each)),
         *_norm(layer, second, "norm 2", each),
         *_input(layer, partial, "output of norm 2", inputs, each),
-        *_feed_forward(layer, each),
-        *_input(layer, partial, "input of down", ("down",), each),
+        *inner(_feed_forward(layer, each)),
+        *inner(_input(layer, partial, "input of down", ("down",), each)),
         *_adapters(layer, each),
     ]
 
@@ -84,11 +85,11 @@ def _attention(layer: LayerView, each: int) -> list[Saved]:
 
 
 def _feed_forward(layer: LayerView, each: int) -> list[Saved]:
-    active, inner = layer.active, layer.architecture.feed_forward
+    active, channels = layer.active, layer.architecture.feed_forward
     return present(
-        (active.gate, Saved("gate", inner, each)),
-        (active.up, Saved("silu(gate)", inner, each)),
-        (active.gate, Saved("up", inner, each)),
+        (active.gate, Saved("gate", channels, each)),
+        (active.up, Saved("silu(gate)", channels, each)),
+        (active.gate, Saved("up", channels, each)),
     )
 
 
@@ -97,9 +98,10 @@ def _adapters(layer: LayerView, each: int) -> Iterator[Saved]:
         kind = layer.training(linear.name)
         if not isinstance(kind, LowRank):
             continue
-        yield Saved(f"adapter input of {linear.name}, fp32", linear.inputs, 4)
-        yield Saved(f"dropout mask of {linear.name}", linear.inputs, 1)
-        yield Saved(f"low-rank channels of {linear.name}, fp32", kind.rank, 4, channels=False)
+        region: Region = "inner" if linear.name in SPLIT_BY_INPUTS else "residual"
+        yield Saved(f"adapter input of {linear.name}, fp32", linear.inputs, 4, region=region)
+        yield Saved(f"dropout mask of {linear.name}", linear.inputs, 1, region=region)
+        yield Saved(f"low-rank channels of {linear.name}, fp32", kind.rank, 4, False, "replicated")
         if kind.magnitude:
             yield Saved(f"products that {linear.name} is scaled from", 2 * linear.outputs, each)
 
@@ -114,12 +116,12 @@ def outer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
     hidden, trains = shapes.hidden, layer.method.outer > 0
     rotary = 0 if shapes.positions else 2 * shapes.head_size
     return present(
-        (layer.active.attention, Saved("rotary tables", rotary, each, channels=False)),
+        (layer.active.attention, Saved("rotary tables", rotary, each, False, "replicated")),
         (active, Saved("input of the last norm, fp32", hidden, 4)),
         (active, Saved("statistic of the last norm", 1, 4, channels=False)),
         (trains, Saved("last norm before its scale", hidden, each)),
         (trains, Saved("input of the head", hidden, each)),
-        (active, Saved("log-softmax, fp32", shapes.vocabulary, 4)),
+        (active, Saved("log-softmax, fp32", shapes.vocabulary, 4, region="inner")),
     )
 
 
@@ -131,7 +133,7 @@ def loss_temporaries(layer: LayerView) -> list[Saved]:
     """
     vocabulary = layer.architecture.vocabulary
     return [
-        Saved("logits held by the outputs, fp32", vocabulary, 4),
-        Saved("gradient of log-softmax, fp32", vocabulary, 4),
-        Saved("gradient of the logits, fp32", vocabulary, 4),
+        Saved("logits held by the outputs, fp32", vocabulary, 4, region="inner"),
+        Saved("gradient of log-softmax, fp32", vocabulary, 4, region="inner"),
+        Saved("gradient of the logits, fp32", vocabulary, 4, region="inner"),
     ]

@@ -25,7 +25,7 @@ from ssft.compiler.cost_model.activations.saved import (
 def layer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
     """Returns what one layer keeps; `each` is the bytes of an element, statistics have 4."""
     shapes, active = layer.architecture, layer.active
-    hidden, inner = shapes.hidden, shapes.feed_forward
+    hidden, channels = shapes.hidden, shapes.feed_forward
     width, key_value = shapes.attention_width, shapes.key_value_width
     inputs = shapes.feed_forward_inputs
     attention_output = width if active.attention else layer.kept("o")
@@ -36,14 +36,14 @@ def layer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
             (active.input, Saved("input of norm 1", hidden, each)),
             (active.input, Saved("statistic of norm 1", 1, 4, channels=False)),
             (True, Saved("output of norm 1", layer.kept("q", "k", "v"), each)),
-            (active.attention, Saved("q, k, v", width + 2 * key_value, each)),
-            (active.attention, Saved("softmax statistic", shapes.heads, 4, channels=False)),
-            (True, Saved("attention output", attention_output, each)),
+            (active.attention, Saved("q, k, v", width + 2 * key_value, each, region="inner")),
+            (active.attention, Saved("softmax statistic", shapes.heads, 4, False, "inner")),
+            (True, Saved("attention output", attention_output, each, region="inner")),
             (active.feed_forward_input, Saved("input of norm 2", hidden, each)),
             (active.feed_forward_input, Saved("statistic of norm 2", 1, 4, channels=False)),
             (True, Saved("output of norm 2", layer.kept(*inputs), each)),
-            (active.inner, Saved("gate and up", len(inputs) * inner, each)),
-            (True, Saved("input of down", product, each)),
+            (active.inner, Saved("gate and up", len(inputs) * channels, each, region="inner")),
+            (True, Saved("input of down", product, each, region="inner")),
         ),
         *low_rank_channels(layer, each),
     ]
@@ -56,5 +56,14 @@ def outer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
         (layer.active.output, Saved("input of the last norm", shapes.hidden, each)),
         (layer.active.output, Saved("statistic of the last norm", 1, 4, channels=False)),
         (trains, Saved("input of the head", shapes.hidden, each)),
-        (layer.active.output, Saved("logits", shapes.vocabulary, each)),
+        (layer.active.output, Saved("logits", shapes.vocabulary, each, region="inner")),
     )
+
+
+def loss_temporaries(layer: LayerView) -> list[Saved]:
+    """Returns what lives beside everything saved when the backward pass begins.
+
+    Softmax works in fp32: its result, onto which the gradient of the logits is written.
+    """
+    vocabulary = layer.architecture.vocabulary
+    return [Saved("softmax of the logits, fp32", vocabulary, 4, region="inner")]

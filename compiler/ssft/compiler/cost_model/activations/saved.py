@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ssft.compiler.cost_model.activity import Activity
 from ssft.compiler.cost_model.architecture import Architecture
 from ssft.compiler.cost_model.methods import Method
 from ssft.compiler.cost_model.training import Frozen, LowRank
+
+Region = Literal["residual", "inner", "replicated"]
+"""Where a value lies, as tensor parallelism sees it (arXiv 1909.08053, section 3).
+
+``"inner"``: between a matrix split by its outputs and one split by its inputs, so the value is
+split, too. ``"residual"``: all ranks hold the same, unless sequence parallelism splits the tokens
+(arXiv 2205.05198, 4.2.2). ``"replicated"``: all ranks hold the same in any case.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Saved:
     elements: float
     bytes_each: int
     channels: bool = True
+    region: Region = "residual"
 
     @property
     def bytes(self) -> float:
@@ -61,10 +71,15 @@ class LayerView:
 def low_rank_channels(layer: LayerView, each: int) -> list[Saved]:
     """Returns the r channels between the factors of each low-rank adapter of a layer."""
     return [
-        Saved(f"low-rank channels of {linear.name}", kind.rank, each, channels=False)
+        Saved(f"low-rank channels of {linear.name}", kind.rank, each, False, "replicated")
         for linear in layer.architecture.linears()
         if isinstance(kind := layer.training(linear.name), LowRank)
     ]
+
+
+def inner(saved: Iterable[Saved]) -> list[Saved]:
+    """Returns the values as values that tensor parallelism splits."""
+    return [replace(value, region="inner") for value in saved]
 
 
 def present(*values: tuple[object, Saved]) -> list[Saved]:

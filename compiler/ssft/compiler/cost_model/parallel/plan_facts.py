@@ -1,0 +1,209 @@
+"""What the parallel account needs to know of a compiled plan, as plain data.
+
+Everything is read from the step itself: which parameters train and how much of them, which
+operations read them before and after the loss, what is kept between, and where few bytes cross from
+one part of the forward pass to the next. No name means anything.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from ssft.compiler.analysis import cost
+from ssft.compiler.analysis import step as step_ir
+from ssft.compiler.analysis.contractions import as_contraction
+from ssft.compiler.analysis.liveness import VIEWS, bytes_of, saved_activations, storage
+from ssft.compiler.analysis.phases import forward_operations, used_values
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, item_bytes, read_signature
+from ssft.compiler.report import trainable_elements
+from ssft.dialects import new_context
+from ssft.dialects._mlir import ir
+
+
+@dataclass(frozen=True)
+class PlanParameter:
+    """A parameter or buffer: bytes as stored, bytes of its gradient, of its states.
+
+    `first` and `last` are the positions in the forward pass of the operations that read it first
+    and last, -1 if none does. `backward`: an operation after the loss reads it, other than its
+    update.
+    """
+
+    name: str
+    elements: int
+    bytes: int
+    gradients: int
+    states: int
+    first: int
+    last: int
+    backward: bool
+
+
+@dataclass(frozen=True)
+class PlanFacts:
+    """A plan. `batch` are the bytes of the step's inputs, `peak` those of everything at its peak.
+
+    Per position of the forward pass: `saved[i]` bytes that the operation produces and the backward
+    pass reads; `work[i]` its operations in products; `crossing[i]` bytes that depend on parameters,
+    are made at or before it and read after it.
+    """
+
+    name: str
+    method: str
+    parameters: tuple[PlanParameter, ...]
+    trainable_parameters: int
+    total_parameters: int
+    flops: dict[str, int]
+    saved: tuple[int, ...]
+    work: tuple[int, ...]
+    crossing: tuple[int, ...]
+    peak: int
+
+
+def read_plan(path: str | Path) -> PlanFacts:
+    """Reads a plan from a file; UserError if it is missing or not one."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read plan '{path}': {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError("not a plan: it is not text", str(path)) from None
+    try:
+        module = ir.Module.parse(text, new_context())
+    except ir.MLIRError as error:
+        raise UserError(f"not a plan: {error.message}", str(path)) from None
+    return plan_facts(module, Path(path).stem)
+
+
+def plan_facts(module: ir.Module, name: str) -> PlanFacts:
+    """Returns the facts of the plan in `module`; UserError if it has no ``@step``."""
+    with module.context:
+        signature = read_signature(module)
+        step = step_ir.find_step(module.operation)
+        operations = list(step_ir.operations(step))
+        forward_set = forward_operations(step)
+        forward = [op for op in operations if op in forward_set]
+        position = {op: number for number, op in enumerate(forward)}
+        parameters = tuple(
+            _parameter(argument, signature, uses)
+            for argument, uses in zip(
+                signature.parameters, _uses(step, signature, position), strict=True
+            )
+        )
+        saved = [0] * len(forward)
+        for value in saved_activations(step, forward_set):
+            producer = step_ir.owner(value)
+            assert producer is not None, "an argument is no activation"
+            saved[position[producer]] += bytes_of(value)
+        products = (as_contraction(op) for op in forward)
+        return PlanFacts(
+            name,
+            signature.method or "",
+            parameters,
+            sum(map(trainable_elements, signature.with_role("trainable"))),
+            sum(a.elements for a in signature.parameters if not a.buffer),
+            cost.flops(step),
+            tuple(saved),
+            tuple(product.flops if product else 0 for product in products),
+            _crossing(step, signature, forward, position),
+            cost.memory_bytes(step)["peak"],
+        )
+
+
+def _parameter(
+    argument: ArgumentInfo, signature: StepSignature, uses: tuple[int, int, bool]
+) -> PlanParameter:
+    trained = trainable_elements(argument) if argument.role == "trainable" else 0
+    states = sum(
+        state.bytes for parts in signature.states_of(argument.name).values() for state in parts
+    )
+    gradients = trained * item_bytes(argument.dtype)
+    return PlanParameter(argument.name, argument.elements, argument.bytes, gradients, states, *uses)
+
+
+def _uses(
+    step: ir.Operation, signature: StepSignature, position: dict[ir.Operation, int]
+) -> list[tuple[int, int, bool]]:
+    """Per parameter: first and last reader of the forward pass, and whether backward reads it.
+
+    A view reads nothing; those who read the view do. An update reads its weight to replace it.
+    """
+    arguments = {step_ir.body(step).arguments[a.index]: a.index for a in signature.parameters}
+    forward: dict[int, list[int]] = {}
+    backward: set[int] = set()
+    for op in step_ir.operations(step):
+        if op.name in VIEWS or op.name in ("func.return", "ssft.update", "tensor.insert_slice"):
+            continue
+        for value in used_values(op):
+            index = arguments.get(storage(value))
+            if index is None:
+                continue
+            if op in position:
+                forward.setdefault(index, []).append(position[op])
+            else:
+                backward.add(index)
+    found = []
+    for argument in signature.parameters:
+        readers = forward.get(argument.index, [-1])
+        found.append((min(readers), max(readers), argument.index in backward))
+    return found
+
+
+def _crossing(
+    step: ir.Operation,
+    signature: StepSignature,
+    forward: list[ir.Operation],
+    position: dict[ir.Operation, int],
+) -> tuple[int, ...]:
+    """Bytes alive between each position and the next that depend on parameters.
+
+    What depends on the batch and on constants alone, such as positions and masks, every stage makes
+    itself.
+    """
+    tainted = {step_ir.body(step).arguments[a.index] for a in signature.parameters}
+    last: dict[ir.Value, int] = {}
+    for number, op in enumerate(forward):
+        values = used_values(op)
+        if any(value in tainted for value in values):
+            tainted.update(op.results)
+        for value in values:
+            root = storage(value)
+            if value in tainted and step_ir.owner(root) in position:
+                last[root] = number
+    steps = [0] * (len(forward) + 1)
+    for value, end in last.items():
+        producer = step_ir.owner(value)
+        assert producer is not None
+        steps[position[producer]] += bytes_of(value)
+        steps[end] -= bytes_of(value)
+    return tuple(accumulate(steps[:-1]))
+
+
+def cuts(facts: PlanFacts, stages: int) -> list[int]:
+    """Returns after which positions of the forward pass to cut it into `stages` parts.
+
+    Each cut lies where the fewest bytes cross, among the positions at which the share of work done
+    is within half a stage of what would be even; the most even one of these. Raises UserError if
+    there are no such positions for some cut.
+    """
+    total = sum(facts.work)
+    done = list(accumulate(facts.work))
+    found: list[int] = []
+    for number in range(1, stages):
+        target = total * number / stages
+        lowest, highest = target - total / (2 * stages), target + total / (2 * stages)
+        first = bisect_right(done, max(lowest, done[found[-1]] if found else 0))
+        window = [i for i in range(first, len(done)) if lowest < done[i] < min(highest, total)]
+        if not window:
+            raise UserError(
+                f"the step of '{facts.name}' cannot be cut into {stages} stages of like work",
+                exit_code=2,
+            )
+        fewest = min(facts.crossing[i] for i in window)
+        places = [i for i in window if facts.crossing[i] == fewest]
+        found.append(min(places, key=lambda i: abs(done[i] - target)))
+    return found
