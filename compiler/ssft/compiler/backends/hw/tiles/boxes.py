@@ -95,6 +95,23 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A tile: starts and sizes of all loops, and whether it is the first or last of its results."""
+
+    starts: tuple[int, ...]
+    sizes: tuple[int, ...]
+    first: bool
+    last: bool
+
+
+def own_part(walk: Walk, own: Sequence[bool], box: Box) -> Walk:
+    """What a tile needs of an operand, of whose loops `own` says which they are."""
+    starts = [start if mine else 0 for start, mine in zip(box.starts, own, strict=True)]
+    sizes = [size if mine else 1 for size, mine in zip(box.sizes, own, strict=True)]
+    return walk.cut(starts, sizes)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """`rows` runs of `run` elements, `pitch` apart, from `offset` on; packed from `packed` on."""
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import ContractionOp
 from ssft.compiler.backends.hw.memory.slots import SlotRequest, padded
 from ssft.compiler.backends.hw.tiles import cost
-from ssft.compiler.backends.hw.tiles.boxes import Walk, aligned_sizes, boxes, cuts_at_multiples
+from ssft.compiler.backends.hw.tiles.boxes import (
+    Box,
+    Walk,
+    aligned_sizes,
+    boxes,
+    cuts_at_multiples,
+    own_part,
+)
 from ssft.compiler.backends.hw.tiles.contraction_writer import KINDS, ContractionWriter
+from ssft.compiler.backends.hw.tiles.pieces import Pieces, Ring, Stack, Whole
 from ssft.compiler.backends.hw.tiles.search import GemmTiling, TilingError, search_gemm
+from ssft.compiler.backends.hw.tiles.slabs import Operand as SlabOperand
+from ssft.compiler.backends.hw.tiles.slabs import Slabs, search_slabs
 from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.hwmodel.config import Machine
@@ -20,7 +30,7 @@ from ssft.hwmodel.isa import (
     DimKind,
 )
 from ssft.hwmodel.isa.contraction import GROUP
-from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES
+from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES, DType
 
 OWN_KINDS: dict[str, tuple[DimKind, ...]] = {
     "a": ("batch", "m", "k"),
@@ -32,6 +42,10 @@ TARGET_TILES = 8
 BUDGET_STEPS = 16
 SEARCHES = 8
 """Searches with less and less room, until what was found takes no more than there is."""
+SLABS_GAIN = 0.96
+"""Tiles of different sizes are taken if they are done after at most this part of the time."""
+LEAST_COMMANDS = 32
+"""They are tried for products of at least as much work as issuing this many commands."""
 LEAST_K = 128
 """K is not cut any smaller if that fits: it would take a command for little work."""
 
@@ -66,6 +80,7 @@ class ContractionTiles:
         }
         self.tiling: GemmTiling | None = None
         self._sizes: dict[DimKind, int] = {}
+        self._slabs: Slabs | None = None
 
     def _operand(self, name: str, place: tuple[Buffer, int], resident: set[int]) -> Operand:
         buffer, offset = place
@@ -95,6 +110,7 @@ class ContractionTiles:
         else:
             raise TilingError(taken, budget)
         self._cut_for_overlap()
+        self._cut_into_slabs(budget)
 
     def _search(self, budget: int, room: int) -> None:
         """Takes the best tiling for `budget`; gathered operands have all of the `room`."""
@@ -127,6 +143,8 @@ class ContractionTiles:
     def cycles(self) -> int:
         """Estimated cycles of the chosen tiling."""
         assert self.tiling is not None
+        if self._slabs is not None:
+            return self._slabs.cycles
         return self.tiling.est_cycles
 
     def _cut_for_overlap(self) -> None:
@@ -145,6 +163,41 @@ class ContractionTiles:
                 if tiles <= TARGET_TILES and enough and cycles * tiles <= 1.05 * whole:
                     self._sizes = cut
                     return
+
+    def _cut_into_slabs(self, budget: int) -> None:
+        """Takes tiles of different sizes where start and end of equal ones cost much."""
+        assert self.tiling is not None
+        self._slabs = None
+        plain = self.index is None and not self.op.accumulate and self.extent("batch") == 1
+        streamed = any(not operand.resident for operand in self.operands.values())
+        whole = self._command_cycles({kind: self.extent(kind) for kind in KINDS})
+        limit = SLABS_GAIN * self.tiling.est_cycles
+        bound = max(whole, self.tiling.est_dma_cycles)
+        if not (plain and streamed) or bound > limit or whole < LEAST_COMMANDS * self._overhead():
+            return
+        kinds = tuple(dim.kind for dim in self.dims)
+        a, b, c = (self._as_whole(self.operands[name]) for name in ("a", "b", "c"))
+        found = search_slabs(kinds, a, b, c, self._machine)
+        if found is None or found.cycles > limit:
+            return
+        self._slabs = found
+        if sum(slot.total for slot in self.slots()) > budget:
+            self._slabs = None
+
+    def _as_whole(self, operand: Operand) -> SlabOperand:
+        """The operand in the terms of the search for slabs."""
+        walk = replace(own_part(operand.walk, self._own(operand), self._all), offset=0)
+        stored_as = operand.buffer.stored_as
+        return SlabOperand(walk, self._own(operand), stored_as, not operand.resident)
+
+    def _own(self, operand: Operand) -> tuple[bool, ...]:
+        return tuple(dim.kind in OWN_KINDS[operand.name] for dim in self.dims)
+
+    @property
+    def _all(self) -> Box:
+        """All loops."""
+        extents = tuple(dim.extent for dim in self.dims)
+        return Box((0,) * len(extents), extents, first=True, last=True)
 
     def _overhead(self) -> int:
         tensor = self._machine.tensor
@@ -206,21 +259,19 @@ class ContractionTiles:
 
     def tile(self, operand: Operand, box: Box) -> Walk:
         """What a tile needs of an operand; a gathered dimension of a or b is needed whole."""
-        starts, sizes = list(box.starts), list(box.sizes)
-        for d, dim in enumerate(self.dims):
-            if dim.kind not in OWN_KINDS[operand.name]:
-                starts[d], sizes[d] = 0, 1
         walk = operand.walk
-        if self.index is not None and operand.name != "c":
+        if self.index is not None and operand.name != "c" and walk.strides[self.index[0]]:
             loop = self.index[0]
-            if walk.strides[loop]:
-                starts[loop] = 0
-                sizes[loop] = self.op.source
-        return walk.cut(starts, sizes)
+            starts, sizes = list(box.starts), list(box.sizes)
+            starts[loop], sizes[loop] = 0, self.op.source
+            box = replace(box, starts=tuple(starts), sizes=tuple(sizes))
+        return own_part(walk, self._own(operand), box)
 
     def tiles_in_order(self) -> list[Box]:
         """All tiles, in the order of the chosen loops, batch outermost."""
         assert self.tiling is not None
+        if self._slabs is not None:
+            return list(self._slabs.boxes)
         names: dict[str, DimKind] = {"m": "m", "n": "n", "k": "k"}
         order: list[DimKind] = ["batch", *(names[name] for name in self.tiling.order)]
         parts = {
@@ -238,12 +289,14 @@ class ContractionTiles:
                 start, size = parts[kind][chosen[kind]]
                 starts, sizes = starts + start, sizes + size
             last = len(parts["k"]) - 1
-            found.append(Box(starts, sizes, chosen["k"] == 0, chosen["k"] == last, chosen))
+            found.append(Box(starts, sizes, chosen["k"] == 0, chosen["k"] == last))
         return found
 
     @property
     def splits_k(self) -> bool:
         """Whether sums are put together from several commands."""
+        if self._slabs is not None:
+            return not self._slabs.boxes[0].last
         return self._sizes["k"] < self.extent("k")
 
     @property
@@ -254,19 +307,44 @@ class ContractionTiles:
     def slots(self) -> list[SlotRequest]:
         """Slots of the operands that are streamed; after them, room for wide sums."""
         assert self.tiling is not None
-        first = self.tiles_in_order()[0]
+        tiles = self.tiles_in_order()
+        buffers = dict(zip(self.operands, self._buffers(), strict=True))
         requests = []
-        for operand, buffers in zip(self.operands.values(), self._buffers(), strict=True):
-            if operand.resident:
-                continue
-            part = self.tile(operand, first)
-            size = part.elements * ELEMENT_BYTES[operand.buffer.stored_as]
-            requests.append(SlotRequest(operand.buffer.name, padded(size), buffers))
-        if self.wide_sums:
-            part = self.tile(self.operands["c"], first)
-            count = self.tiling.buffers[2]
-            requests.append(SlotRequest("sums", padded(part.elements * 4), count))
+        for name, operand, dtype in self._slotted():
+            label = "sums" if name == "sums" else operand.buffer.name
+            if self._slabs is None:
+                size = padded(self.tile(operand, tiles[0]).elements * ELEMENT_BYTES[dtype])
+                count = self.tiling.buffers[2] if name == "sums" else buffers[name]
+                requests.append(SlotRequest(label, size, count))
+            elif name in ("a", "b"):
+                walks = (self.tile(operand, box) for box in tiles)
+                requests.append(SlotRequest(label, Stack.bytes(walks, ELEMENT_BYTES[dtype])))
+            else:
+                whole = self.tile(operand, self._all)
+                requests.append(SlotRequest(label, padded(whole.elements * ELEMENT_BYTES[dtype])))
         return requests
+
+    def _slotted(self) -> list[tuple[str, Operand, DType]]:
+        """What has a slot: a name, the operand, and the type of its elements there."""
+        found = [
+            (name, operand, operand.buffer.stored_as)
+            for name, operand in self.operands.items()
+            if not operand.resident
+        ]
+        return [*found, ("sums", self.operands["c"], "f32")] if self.wide_sums else found
+
+    def pieces(self, addresses: Sequence[int]) -> dict[str, Pieces]:
+        """Where tiles are in the slots, which are at these addresses."""
+        found: dict[str, Pieces] = {}
+        entries = zip(self._slotted(), addresses, self.slots(), strict=True)
+        for (name, operand, dtype), address, request in entries:
+            if self._slabs is None:
+                found[name] = Ring(address, request, ELEMENT_BYTES[dtype])
+            elif name in ("a", "b"):
+                found[name] = Stack(address, ELEMENT_BYTES[dtype])
+            else:
+                found[name] = Whole(address, self.tile(operand, self._all), ELEMENT_BYTES[dtype])
+        return found
 
     def _buffers(self) -> tuple[int, int, int]:
         """Pieces of the slots of a, b and c; with wide sums, of what these are converted to."""
@@ -280,14 +358,3 @@ class ContractionTiles:
         factors = (op.b[0], op.a[0])
         emitter.begin("contraction", op.origin, factors, op.macs, op.masked_macs)
         ContractionWriter(self, emitter, addresses).write()
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A tile: starts and sizes of all dims, and whether it is the first or last along k."""
-
-    starts: tuple[int, ...]
-    sizes: tuple[int, ...]
-    first: bool
-    last: bool
-    number: dict[DimKind, int]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssft.compiler.backends.hw.emitter import Emitter
-from ssft.compiler.backends.hw.scheduling.task import Region, interval
 from ssft.compiler.backends.hw.tiles import cost
-from ssft.compiler.backends.hw.tiles.boxes import Walk
+from ssft.compiler.backends.hw.tiles.boxes import Box, Walk
+from ssft.compiler.backends.hw.tiles.pieces import Place, Whole
 from ssft.hwmodel.isa import (
     NO_LIST,
     Access,
@@ -28,26 +27,11 @@ from ssft.hwmodel.isa import (
 from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES, DType
 
 if TYPE_CHECKING:
-    from ssft.compiler.backends.hw.tiles.contraction import Box, ContractionTiles, Operand
+    from ssft.compiler.backends.hw.tiles.contraction import ContractionTiles, Operand
 
 
 KINDS: tuple[DimKind, ...] = ("batch", "m", "n", "k")
 """Kinds of loops, in the order in which a tile's starts and sizes are listed."""
-
-
-@dataclass(slots=True)
-class Place:
-    """Where an operand's tile is: byte address, strides, and bytes from first to last element."""
-
-    address: int
-    strides: tuple[int, ...]
-    bytes: int
-    walk: Walk
-
-    @property
-    def region(self) -> Region:
-        """The bytes from the first to the last element."""
-        return interval("spm", self.address, self.bytes)
 
 
 class ContractionWriter:
@@ -56,14 +40,7 @@ class ContractionWriter:
     def __init__(self, tiles: ContractionTiles, emitter: Emitter, addresses: Sequence[int]) -> None:
         self._tiles, self._emitter = tiles, emitter
         self._boxes = tiles.tiles_in_order()
-        requests = tiles.slots()
-        streamed = [name for name, o in tiles.operands.items() if not o.resident]
-        if tiles.wide_sums:
-            streamed.append("sums")
-        entries = zip(streamed, addresses, requests, strict=True)
-        self._slots = {name: (address, request) for name, address, request in entries}
-        self._ring: dict[str, dict[Walk, int]] = {name: {} for name in streamed}
-        self._next = dict.fromkeys(streamed, 0)
+        self._pieces = tiles.pieces(addresses)
 
     def write(self) -> None:
         """Writes all tiles, batch outermost, in the order that the search chose."""
@@ -80,7 +57,7 @@ class ContractionWriter:
         walk = self._tiles.tile(operand, box)
         if operand.resident:
             return self._resident(operand, walk)
-        fresh, place = self._piece(name, operand, walk, ELEMENT_BYTES[operand.buffer.stored_as])
+        fresh, place = self._pieces[name].place(walk)
         if fresh:
             self._emitter.load(operand.buffer, walk, place.address)
         return place
@@ -90,29 +67,19 @@ class ContractionWriter:
         address = self._emitter.spm[id(operand.buffer)] + walk.offset * element
         return Place(address, operand.walk.strides, walk.span * element, walk)
 
-    def _piece(self, name: str, operand: Operand, walk: Walk, element: int) -> tuple[bool, Place]:
-        """The piece of the slot that holds a tile; True if it has to be filled first."""
-        base, request = self._slots[name]
-        ring = self._ring[name]
-        fresh = walk not in ring
-        if fresh:
-            number = self._next[name] % request.buffers
-            self._next[name] += 1
-            for other in [w for w, n in ring.items() if n == number]:
-                del ring[other]
-            ring[walk] = number
-        address = base + ring[walk] * request.bytes
-        return fresh, Place(address, walk.packed, walk.elements * element, walk)
-
     def _result(self, box: Box) -> Place:
         """Where sums go; loads what they are added to."""
         operand = self._tiles.operands["c"]
         walk = self._tiles.tile(operand, box)
-        if self._tiles.wide_sums:
-            return self._piece("sums", operand, walk, 4)[1]
-        if operand.resident:
+        if operand.resident and not self._tiles.wide_sums:
             return self._resident(operand, walk)
-        fresh, place = self._piece("c", operand, walk, ELEMENT_BYTES[operand.buffer.stored_as])
+        pieces = self._pieces["sums" if self._tiles.wide_sums else "c"]
+        fresh, place = pieces.place(walk)
+        if isinstance(pieces, Whole) and not box.last:
+            # Keeps products of parts of a slab in their order.
+            place.around = pieces.region
+        if self._tiles.wide_sums:
+            return place
         if fresh and box.first and self._tiles.op.accumulate:
             self._emitter.load(operand.buffer, walk, place.address)
         return place
@@ -176,11 +143,10 @@ class ContractionWriter:
         walk = self._tiles.tile(operand, box)
         place = sums
         if self._tiles.wide_sums:
-            element = ELEMENT_BYTES[operand.buffer.stored_as]
             if operand.resident:
                 place = self._resident(operand, walk)
             else:
-                place = self._piece("c", operand, walk, element)[1]
+                place = self._pieces["c"].place(walk)[1]
             self._convert(walk, sums, place, operand.buffer.stored_as)
         if not operand.resident:
             self._emitter.store(operand.buffer, walk, place.address)
