@@ -124,7 +124,9 @@ def train_both(
     single precision part however right each step is, by a factor of ten every few steps where Adam
     divides small by small; and PyTorch's own sums in single precision are off by as much as ours.
     """
-    session = Session.from_text(plan.text(), plan.stored_weights(), device)
+    session = Session.from_text(
+        plan.text(), plan.stored_weights(), device, measuring=plan.measuring
+    )
     reference = captured.reference(plan, double=isolated)
     precision = double_precision if isolated else captured.precision
     batch = {
@@ -134,6 +136,9 @@ def train_both(
     start = session.state_dict()
     found = Differences()
     for _ in range(steps):
+        if session.reselection_is_due:
+            session.reselect(repeat(captured.batch))
+            reference.set_masks(plan_masks(session.current_signature))
         if isolated:
             reference.set_state(session.state_dict(), session.optimizer_state())
         loss = session.step(captured.batch)

@@ -36,11 +36,46 @@ def measure(
         UserError: there are fewer batches, or one does not fit the step.
     """
     progress("compiling the measuring step")
+    return Measurer(measuring_step(module), weights).measure(batches, steps, progress)
+
+
+def measuring_step(module: ir.Module) -> str:
+    """The step that measures what `module`, a step with recognised, dense updates, trains."""
     with module.context:
         copy = ir.Module.parse(module.operation.get_asm(enable_debug_info=False))
         run_pipeline(copy, [MeasurePass(), "canonicalize,cse"])
-        program = compile_step(copy)
-    runner = _Runner(program, weights)
+        return str(copy)
+
+
+class Measurer:
+    """A measuring step with a model's weights, which are read anew each time.
+
+    Args:
+        text: of `measuring_step`.
+        weights: as the step stores them; they are used in place where their layout allows it.
+    """
+
+    def __init__(self, text: str, weights: Mapping[str, Array]) -> None:
+        self._runner = _Runner(compile_step(text), weights)
+        self._weights = weights
+
+    def measure(
+        self,
+        batches: Iterable[Batch],
+        steps: int,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> Statistics:
+        """Runs forward and backward on `steps` batches; raises `UserError` if there are fewer."""
+        return _measure(self._runner, self._weights, batches, steps, progress)
+
+
+def _measure(
+    runner: _Runner,
+    weights: Mapping[str, Array],
+    batches: Iterable[Batch],
+    steps: int,
+    progress: Callable[[str], None],
+) -> Statistics:
     found: dict[tuple[Quantity, str], np.ndarray] = {}
     done = 0
     for done, batch in zip(range(1, steps + 1), batches, strict=False):
@@ -80,7 +115,7 @@ class _Runner:
         self._program = program
         self._signature: StepSignature = program.signature
         self._arrays = [
-            np.ascontiguousarray(weights[a.name].data)
+            np.asarray(weights[a.name].data, order="C")
             if a.role in ("trainable", "frozen")
             else allocate(a.shape, a.dtype)
             for a in program.arguments

@@ -82,13 +82,23 @@ def compile_module(
     options.progress("recognising weight updates")
     remarks = _run(module, RECOGNISE, options)
     dense = _dense_cost(context, module, options)
+    measuring = _measuring_step(module, recipe)
     with _measured(module, weights, recipe, options) as chosen:
         options.progress(f"applying recipe {recipe.method}")
         remarks += _run(module, specialise(chosen, gradients=options.gradients), options)
     _describe(context, module, recipe)
     if options.keep_stages:
         kept["ssft"] = _text(module)
-    return Plan(context, module, weights, remarks, dense, kept)
+    return Plan(context, module, weights, remarks, dense, kept, measuring)
+
+
+def _measuring_step(module: ir.Module, recipe: Recipe) -> str | None:
+    """The step that measures the model before it is chosen again what trains, if one is needed."""
+    if not recipe.reselect or not (recipe.calibrate or recipe.statistics):
+        return None
+    from ssft.compiler.calibration import measuring_step
+
+    return measuring_step(module)
 
 
 @contextmanager
@@ -118,7 +128,7 @@ def _measured(
         os.close(handle)
         path = Path(name)
     found.save(path)
-    yield recipe.changed({"statistics": str(path), "calibrate": 0})
+    yield recipe.changed({"statistics": str(path)})
     if path != options.save_statistics:
         path.unlink()
 

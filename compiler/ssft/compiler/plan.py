@@ -20,13 +20,17 @@ from ssft.dialects._mlir import ir
 FORMAT_VERSION = 1
 """Value of ``ssft.version``: grows when plans of older compilers can no longer be read."""
 
+MEASURING_SUFFIX = ".measure.mlir"
+"""Ending of the file that holds a plan's measuring step, instead of the plan's."""
+
 
 @dataclass
 class Plan:
     """One module that holds a training step, with its weights in original layout.
 
     `context` and `module` are owned by the plan. `weights` is None for an abstract plan. `stages`
-    holds the text of each stage that was kept, by name.
+    holds the text of each stage that was kept, by name. `measuring` is the step that measures the
+    model, for plans that choose by measurements again while they train.
     """
 
     context: ir.Context
@@ -35,6 +39,7 @@ class Plan:
     remarks: Sequence[str] = ()
     dense: Mapping[str, Any] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict, repr=False)
+    measuring: str | None = field(default=None, repr=False)
 
     def signature(self) -> StepSignature:
         """Returns the step's arguments and results as plain data."""
@@ -54,8 +59,9 @@ class Plan:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the plan to `path` and its weights beside it, as ``<stem>.safetensors``.
 
-        Both files are complete before either replaces an older one, the weights first: a plan
-        never names a sidecar that is not there. A device or pipe gets the text alone.
+        A measuring step goes to ``<stem>.measure.mlir``. The files are complete before one replaces
+        an older one, the plan last: it never names a file that is not there. A device or pipe gets
+        the text alone.
 
         Raises:
             UserError: a file cannot be written.
@@ -78,6 +84,8 @@ class Plan:
             )
         with atomic_output(sidecar) as weights_file:
             serialize(weights_file, self.stored_weights())
+            if self.measuring is not None:
+                self._save_measuring(target.with_suffix(MEASURING_SUFFIX))
             self.module.operation.attributes["ssft.weights"] = ir.DictAttr.get(
                 {
                     "file": ir.StringAttr.get(sidecar.name),
@@ -85,6 +93,17 @@ class Plan:
                 }
             )
             text_file.write_text(self.text(), encoding="utf-8")
+
+    def _save_measuring(self, path: Path) -> None:
+        assert self.measuring is not None
+        with atomic_output(path) as temporary:
+            temporary.write_text(self.measuring, encoding="utf-8")
+            self.module.operation.attributes["ssft.measure"] = ir.DictAttr.get(
+                {
+                    "file": ir.StringAttr.get(path.name),
+                    "sha256": ir.StringAttr.get(sha256_of(temporary)),
+                }
+            )
 
     def stored_weights(self) -> dict[str, Array]:
         """Returns the parameters and buffers as the step wants them: permuted."""

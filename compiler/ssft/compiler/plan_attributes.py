@@ -11,14 +11,19 @@ from ssft.dialects._mlir import ir
 
 
 def mask_attribute(mask: Mask) -> ir.DictAttr:
-    """Returns ``{rows = …, columns = …, combine = "…"}`` without what is all."""
-    entries = _index_lists(mask.rows, mask.columns)
-    return ir.DictAttr.get(entries | {"combine": ir.StringAttr.get(mask.combine)})
+    """Returns ``{rows = …, columns = …, combine = "…"}`` without what is all.
+
+    A mask of rectangles has ``rectangles = [{rows = …, columns = …}, …]`` instead.
+    """
+    entries: dict[str, ir.Attribute] = {"combine": ir.StringAttr.get(mask.combine)}
+    if mask.combine == "rectangles":
+        entries["rectangles"] = ir.ArrayAttr.get([tile_attribute(t) for t in mask.rectangles])
+    return ir.DictAttr.get(entries | _index_lists(mask))
 
 
 def tile_attribute(tile: Tile) -> ir.DictAttr:
     """Returns ``{rows = …, columns = …}`` without what is all."""
-    return ir.DictAttr.get(_index_lists(tile.rows, tile.columns))
+    return ir.DictAttr.get(_index_lists(tile))
 
 
 def slice_attributes(
@@ -58,12 +63,12 @@ def string_list(values: tuple[str, ...]) -> ir.ArrayAttr:
     return ir.ArrayAttr.get([ir.StringAttr.get(value) for value in values])
 
 
-def _index_lists(
-    rows: tuple[int, ...] | None, columns: tuple[int, ...] | None
-) -> dict[str, ir.Attribute]:
+def _index_lists(record: Mask | Tile) -> dict[str, ir.Attribute]:
     entries: dict[str, ir.Attribute] = {}
-    if rows is not None:
-        entries["rows"] = index_list(rows)
-    if columns is not None:
-        entries["columns"] = index_list(columns)
+    for key, indices in (("rows", record.rows), ("columns", record.columns)):
+        if indices is not None:
+            entries[key] = index_list(indices)
+    for key, name in (("row_list", record.row_list), ("column_list", record.column_list)):
+        if name is not None:
+            entries[key] = ir.StringAttr.get(name)
     return entries

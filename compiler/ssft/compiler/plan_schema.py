@@ -10,13 +10,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.masks import Lists, Mask, Tile
 from ssft.dialects._mlir import ir
 
-_Record = TypeVar("_Record", "Mask", "Tile")
+__all__ = [
+    "ArgumentInfo",
+    "Mask",
+    "Permutation",
+    "ResultInfo",
+    "StepSignature",
+    "Tile",
+    "WeightsFile",
+    "find_step",
+    "item_bytes",
+    "read_signature",
+    "to_plain",
+]
+
+_Record = TypeVar("_Record", Mask, Tile)
+_Entry = TypeVar("_Entry", "ArgumentInfo", "ResultInfo")
 
 STEP = "step"
 """Name of the function that is one training step."""
@@ -37,31 +53,12 @@ def item_bytes(dtype: str) -> int:
 
 
 @dataclass(frozen=True)
-class Tile:
-    """Original rows and columns that a slice of a parameter holds, in the slice's own order.
-
-    `None` stands for all of a dimension.
-    """
-
-    rows: tuple[int, ...] | None = None
-    columns: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Mask:
-    """Which elements of a parameter train: original indices over dimensions 0 and 1.
-
-    `None` stands for all of a dimension; `combine` is ``"intersection"`` or ``"union"``.
-    """
-
-    rows: tuple[int, ...] | None = None
-    columns: tuple[int, ...] | None = None
-    combine: str = "intersection"
-
-
-@dataclass(frozen=True)
 class ArgumentInfo:
-    """One argument of the step. `dtype` is the MLIR element type, such as ``"f32"``."""
+    """One argument of the step. `dtype` is the MLIR element type, such as ``"f32"``.
+
+    `indices` is what an index list (role ``index``) holds at first; one with `complement` always
+    holds what the list of that name does not.
+    """
 
     index: int
     role: str
@@ -76,6 +73,8 @@ class ArgumentInfo:
     tile: Tile | None = None
     permuted: tuple[str, ...] | None = None
     buffer: bool = False
+    indices: tuple[int, ...] | None = None
+    complement: str | None = None
 
     @property
     def elements(self) -> int:
@@ -127,7 +126,7 @@ class Permutation:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """The sidecar that holds the parameters: a file name next to the plan, and its sha256."""
+    """A file that belongs to the plan, such as its parameters: its name next to it, and sha256."""
 
     file: str
     sha256: str
@@ -135,7 +134,11 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class StepSignature:
-    """Everything that `ssft.*` attributes say about a plan."""
+    """Everything that `ssft.*` attributes say about a plan.
+
+    `selection` says how index lists are chosen again (`ssft.compiler.recipes.selection`), and
+    `measure` names the step that measures the model for that.
+    """
 
     arguments: tuple[ArgumentInfo, ...]
     results: tuple[ResultInfo, ...]
@@ -146,6 +149,8 @@ class StepSignature:
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     max_grad_norm: float | None = None
+    selection: str | None = None
+    measure: WeightsFile | None = None
 
     def with_role(self, *roles: str) -> Iterator[ArgumentInfo]:
         """The arguments that have one of `roles`, in argument order."""
@@ -172,6 +177,23 @@ class StepSignature:
                 key = argument.state or ""
                 found[key] = (*found.get(key, ()), argument)
         return found
+
+    def selected(self, lists: Lists) -> StepSignature:
+        """The signature with the masks and tiles that follow from what index lists hold now."""
+
+        def record(info: _Entry) -> _Entry:
+            changes: dict[str, Any] = {}
+            if info.tile is not None:
+                changes["tile"] = info.tile.selected(lists)
+            if isinstance(info, ArgumentInfo) and info.mask is not None:
+                changes["mask"] = info.mask.selected(lists)
+            return replace(info, **changes) if changes else info
+
+        return replace(
+            self,
+            arguments=tuple(map(record, self.arguments)),
+            results=tuple(map(record, self.results)),
+        )
 
     def update_of(self, argument: int) -> ResultInfo | None:
         """The result that becomes argument number `argument` in the next step, if any."""
@@ -212,20 +234,28 @@ def read_signature(module: ir.Module | ir.Operation) -> StepSignature:
         )
     )
     attributes = _ssft_attributes(module.operation.attributes)
-    weights = attributes.get("weights")
-    if weights is not None and not {"file", "sha256"} <= set(weights):
-        raise UserError("module attribute 'ssft.weights' needs the entries 'file' and 'sha256'")
     return StepSignature(
         arguments,
         results,
         permutations=_permutations(attributes.get("permutations", {})),
-        weights=WeightsFile(weights["file"], weights["sha256"]) if weights else None,
+        weights=_file(attributes, "weights"),
         version=attributes.get("version"),
         method=attributes.get("method"),
         optimizer=attributes.get("optimizer", {}),
         source=attributes.get("source"),
         max_grad_norm=attributes.get("max_grad_norm"),
+        selection=attributes.get("selection"),
+        measure=_file(attributes, "measure"),
     )
+
+
+def _file(attributes: Mapping[str, Any], key: str) -> WeightsFile | None:
+    entry = attributes.get(key)
+    if entry is None:
+        return None
+    if not isinstance(entry, dict) or not {"file", "sha256"} <= set(entry):
+        raise UserError(f"module attribute 'ssft.{key}' needs the entries 'file' and 'sha256'")
+    return WeightsFile(entry["file"], entry["sha256"])
 
 
 def _argument(index: int, type_: ir.Type, attributes: dict[str, Any]) -> ArgumentInfo:
@@ -255,6 +285,8 @@ def _argument(index: int, type_: ir.Type, attributes: dict[str, Any]) -> Argumen
         tile=_record(Tile, attributes.get("tile"), where),
         permuted=attributes.get("permuted"),
         buffer=bool(attributes.get("buffer", False)),
+        indices=attributes.get("indices"),
+        complement=attributes.get("complement"),
     )
 
 
@@ -289,6 +321,9 @@ def _record(kind: type[_Record], entries: dict[str, Any] | None, where: str) -> 
     unknown = set(entries) - {entry.name for entry in fields(kind)}
     if unknown:
         raise UserError(f"{where} has unknown entries {sorted(unknown)} in its {kind.__name__}")
+    if "rectangles" in entries:
+        tiles = tuple(_record(Tile, entry, where) for entry in entries["rectangles"])
+        entries = entries | {"rectangles": tiles}
     return kind(**entries)
 
 

@@ -34,7 +34,15 @@ class Indices:
         return len(self.positions)
 
 
-Selector = Range | Indices | None
+@dataclass(frozen=True)
+class Listed:
+    """The `size` positions that the index list `name`, an argument of the step, holds."""
+
+    name: str
+    size: int
+
+
+Selector = Range | Indices | Listed | None
 """What is taken of a dimension; None is all of it."""
 
 
@@ -70,35 +78,30 @@ def place(mask: Mask, orders: Sequence[Sequence[int]]) -> list[PlacedTile]:
         mask: index sets over dimensions 0 and 1, in original order.
         orders: per dimension, the original index that each stored position holds.
 
-    A union is the chosen rows entirely, then the chosen columns of the other rows
-    (``qn + mk - qk`` elements for q rows and k columns of m x n). There are no empty tiles.
+    A dimension with an index list is stored in original order: positions are indices.
     """
-    lists: list[tuple[int, ...] | None] = [mask.rows, mask.columns]
-    lists = lists[: len(orders)] + [None] * (len(orders) - 2)
-    if mask.combine == "intersection":
-        return [] if () in lists else [_tile(lists, orders)]
-    rows, columns = set(mask.rows or ()), mask.columns
-    others = tuple(index for index in range(len(orders[0])) if index not in rows)
-    tiles = []
-    if rows:
-        tiles.append(_tile([mask.rows, None, *lists[2:]], orders))
-    if others and columns:
-        tiles.append(_tile([others, columns, *lists[2:]], orders))
-    return tiles
+    shape = [len(order) for order in orders]
+    return [_placed(tile, orders) for tile in mask.tiles(shape)]
 
 
-def _tile(lists: Sequence[tuple[int, ...] | None], orders: Sequence[Sequence[int]]) -> PlacedTile:
+def _placed(tile: Tile, orders: Sequence[Sequence[int]]) -> PlacedTile:
     selectors: list[Selector] = []
-    originals: list[tuple[int, ...] | None] = []
-    for indices, order in zip(lists, orders, strict=True):
-        selector = None if indices is None else _selector(set(indices), order)
+    originals: list[tuple[int, ...] | None] = [None, None]
+    sides = [*tile.sides, *([(None, None)] * len(orders))][: len(orders)]
+    for dim, ((indices, name), order) in enumerate(zip(sides, orders, strict=True)):
+        if indices is None or name is not None:
+            selector = None if indices is None else Listed(name or "", len(indices))
+            held = indices
+        else:
+            selector = _selector(set(indices), order)
+            held = selector and tuple(order[p] for p in selector.positions)
         selectors.append(selector)
-        held = None if selector is None else tuple(order[p] for p in selector.positions)
-        originals.append(held)
-    return PlacedTile(tuple(selectors), Tile(*[*originals, None][:2]))
+        if dim < len(originals):
+            originals[dim] = held
+    return PlacedTile(tuple(selectors), Tile(*originals, tile.row_list, tile.column_list))
 
 
-def _selector(chosen: set[int], order: Sequence[int]) -> Selector:
+def _selector(chosen: set[int], order: Sequence[int]) -> Range | Indices | None:
     positions = tuple(position for position, index in enumerate(order) if index in chosen)
     if len(positions) == len(order):
         return None

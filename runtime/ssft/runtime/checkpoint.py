@@ -1,8 +1,9 @@
 """Checkpoints: what training changed, in one safetensors file that is written whole or not at all.
 
 Only what a step updates is stored: parameters that train, optimizer states and the step counter,
-as the plan lays them out, with the learning rate and the seed. The hash of the plan is stored too,
-because the layout means nothing to another plan.
+as the plan lays them out, with the learning rate and the seed; and all choices of what trains,
+where index lists hold them. The hash of the plan is stored too, because the layout means nothing to
+another plan.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.plan_schema import ArgumentInfo
+from ssft.compiler.plan_schema import ArgumentInfo, StepSignature
 from ssft.compiler.tensor_files import read_safetensors
 from ssft.compiler.weights import Array, write_safetensors
+from ssft.runtime.index_lists import checked_list, with_complements
 from ssft.runtime.weights_file import same_shape
 
 FORMAT = "ssft-checkpoint-1"
 STORED_ROLES = ("trainable", "state", "hyper", "step", "seed")
+_HISTORY = "history."
 
 
 def entry_name(argument: ArgumentInfo) -> str:
@@ -35,26 +38,33 @@ def _is_stored(argument: ArgumentInfo) -> bool:
 
 def save_checkpoint(
     path: str | os.PathLike[str],
-    arguments: Sequence[ArgumentInfo],
+    signature: StepSignature,
     arrays: Sequence[np.ndarray],
     plan_hash: str,
+    history: Sequence[Mapping[str, np.ndarray]],
 ) -> None:
     """Writes a checkpoint; if it cannot be written, an older one at `path` stays as it was."""
     stored = {
         entry_name(argument): Array(argument.dtype, arrays[argument.index])
-        for argument in arguments
+        for argument in signature.arguments
         if _is_stored(argument)
     }
+    for name in history[-1]:
+        choices = np.stack([lists[name] for lists in history])
+        stored[_HISTORY + name] = Array("i64", choices)
     write_safetensors(path, stored, {"format": FORMAT, "plan": plan_hash})
 
 
 def load_checkpoint(
     path: str | os.PathLike[str],
-    arguments: Sequence[ArgumentInfo],
+    signature: StepSignature,
     arrays: Sequence[np.ndarray],
     plan_hash: str,
-) -> None:
-    """Copies a checkpoint into `arrays`, all of it or, if anything does not fit, nothing."""
+) -> list[dict[str, np.ndarray]]:
+    """Copies a checkpoint into `arrays`, all of it or, if anything does not fit, nothing.
+
+    Returns all choices of what trains, the last one being the current one.
+    """
     file = read_safetensors(path)
     if file.metadata.get("format") != FORMAT:
         raise UserError(f"'{os.fspath(path)}' is not a checkpoint of this version")
@@ -63,10 +73,34 @@ def load_checkpoint(
             f"checkpoint '{os.fspath(path)}' belongs to another plan",
             notes=["a checkpoint can be loaded only by the plan that it was saved with"],
         )
-    wanted = {entry_name(a): a for a in arguments if _is_stored(a)}
+    wanted = {entry_name(a): a for a in signature.arguments if _is_stored(a)}
     _check_entries(path, wanted, file.arrays)
+    lists = {argument.name: argument for argument in signature.with_role("index")}
+    history = _history(path, lists, file.arrays)
     for name, argument in wanted.items():
         np.copyto(arrays[argument.index], file.arrays[name].data.reshape(argument.shape))
+    for name, indices in with_complements(lists, history[-1]).items():
+        np.copyto(arrays[lists[name].index], indices)
+    return history
+
+
+def _history(
+    path: str | os.PathLike[str],
+    lists: Mapping[str, ArgumentInfo],
+    found: Mapping[str, Array],
+) -> list[dict[str, np.ndarray]]:
+    """The choices in a checkpoint. The code that uses indices checks none, so this does."""
+    chosen = {name: a for name, a in lists.items() if a.complement is None}
+    tables: dict[str, np.ndarray] = {}
+    for name, argument in chosen.items():
+        table = found.get(_HISTORY + name)
+        if table is None or table.data.ndim != 2 or not len(table.data):
+            raise UserError(f"checkpoint '{os.fspath(path)}' lacks the choices of '{name}'")
+        tables[name] = np.stack([checked_list(argument, row) for row in table.data])
+    if len({len(table) for table in tables.values()}) > 1:
+        raise UserError(f"checkpoint '{os.fspath(path)}' has choices of some index lists only")
+    count = len(next(iter(tables.values()), [()]))
+    return [{name: table[i] for name, table in tables.items()} for i in range(count)]
 
 
 def _check_entries(

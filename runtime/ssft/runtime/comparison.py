@@ -55,6 +55,12 @@ class Comparison:
         for group in self.reference.optimizer.param_groups:
             group["lr"] *= value / self.session.signature.optimizer["lr"]
 
+    def follow(self) -> None:
+        """Makes the reference train what the session does now, after a choice."""
+        from ssft.runtime.torch_bridge import plan_masks
+
+        self.reference.set_masks(plan_masks(self.session.current_signature))
+
     def step(self, batch: Mapping[str, Any], loss: float) -> None:
         """Trains the reference on `batch` and compares; `loss` is the session's."""
         expected = self.reference.step(batch)

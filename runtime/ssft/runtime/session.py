@@ -5,33 +5,34 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssft.compiler.buffers import allocate, batch_arrays
-from ssft.compiler.diagnostics import SourceLocation, UserError
+from ssft.compiler.diagnostics import UserError
+from ssft.compiler.masks import Mask
 from ssft.compiler.permutation import axis_orders
-from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, read_signature
+from ssft.compiler.plan_schema import ArgumentInfo, StepSignature
 from ssft.compiler.tensor_files import release
 from ssft.compiler.weights import Array
-from ssft.dialects import new_context
-from ssft.dialects._mlir import ir
 from ssft.runtime.adapters.adapter import Adapter
 from ssft.runtime.adapters.extraction import extract
 from ssft.runtime.adapters.files import save_adapter
 from ssft.runtime.checkpoint import load_checkpoint, save_checkpoint
 from ssft.runtime.executor import Executor, find_executor, make_evaluator, make_executor
+from ssft.runtime.index_lists import IndexLists, checked_list
 from ssft.runtime.layout import full_layout, original, with_aliases
-from ssft.runtime.weights_file import load_weights, same_shape
+from ssft.runtime.plan_text import check_version, parse_plan, read_plan
+from ssft.runtime.weights_file import load_measuring_step, load_weights, same_shape
 
 if TYPE_CHECKING:
     from ssft.compiler.backends.cpu import MemoryUse
-
-SUPPORTED_VERSIONS = (1, "1")
-"""Values of a plan's ``ssft.version`` that this runtime can run."""
+    from ssft.compiler.calibration import Measurer
+    from ssft.compiler.recipes.selection import Selection
 
 
 class NonFiniteLossError(UserError):
@@ -61,7 +62,7 @@ class Session:
         cache: bool = True,
     ) -> None:
         path = Path(plan)
-        self._open(_read_plan(path), str(path), device, cache)
+        self._open(read_plan(path), str(path), device, cache)
         self._start(load_weights(path, self.signature), allow_non_finite, release)
         self.directory = path.parent
         self._plan_path = path
@@ -75,8 +76,12 @@ class Session:
         *,
         allow_non_finite: bool = False,
         cache: bool = True,
+        measuring: str | None = None,
     ) -> Session:
-        """A session of the plan `text` with parameters `weights`, laid out as the plan says."""
+        """A session of the plan `text` with parameters `weights`, laid out as the plan says.
+
+        `measuring` is the plan's measuring step, if it has one.
+        """
         session = cls.__new__(cls)
         session._open(text, "plan", device, cache)
         dtypes = {argument.name: argument.dtype for argument in session.signature.arguments}
@@ -85,6 +90,7 @@ class Session:
             for name, value in weights.items()
         }
         session._start(arrays, allow_non_finite)
+        session._measuring_text = measuring
         return session
 
     def _open(self, text: str, file: str, device: str, cache: bool) -> None:
@@ -92,8 +98,8 @@ class Session:
         self.device, self.cache = device, cache
         self._text = text
         self._found = find_executor(device, text, cache=cache)
-        self.signature = self._found.signature if self._found else _parse_plan(text, file)
-        _check_version(self.signature, file)
+        self.signature = self._found.signature if self._found else parse_plan(text, file)
+        check_version(self.signature, file)
 
     def _start(
         self,
@@ -111,10 +117,13 @@ class Session:
         self._arrays = [
             _initial(argument, signature, weights, done_with) for argument in signature.arguments
         ]
+        self._lists = IndexLists(signature, self._arrays)
         self._addresses = [array.ctypes.data for array in self._arrays]
         self._executor: Executor = self._found or make_executor(
             self.device, self._text, cache=self.cache
         )
+        self._measuring: Measurer | None = None
+        self._measuring_text: str | None = None
         self._outputs = _Outputs(self._executor)
         self._evaluator: Executor | None = None
 
@@ -168,6 +177,81 @@ class Session:
         for argument in self.signature.inputs:
             pointers[argument.index] = inputs[argument.name].ctypes.data
         return pointers
+
+    @property
+    def current_signature(self) -> StepSignature:
+        """The plan's signature with the masks and tiles of what trains now."""
+        return self._lists.signature
+
+    @property
+    def choices(self) -> int:
+        """How often it has been chosen what trains; the plan's own choice is the first."""
+        return len(self._lists.history)
+
+    @property
+    def reselection_is_due(self) -> bool:
+        """Whether the plan wants what trains to be chosen again before the next step."""
+        every = self.selection.every if self.selection is not None else 0
+        return bool(every) and self.step_count // every >= self.choices
+
+    @cached_property
+    def selection(self) -> Selection | None:
+        """How the plan says that rows and columns are chosen again; None if they are not."""
+        from ssft.compiler.recipes.selection import Selection
+
+        text = self.signature.selection
+        return None if text is None else Selection.from_text(text)
+
+    def reselect(
+        self,
+        batches: Iterable[Mapping[str, Any]] = (),
+        *,
+        masks: Mapping[str, Mask] | None = None,
+    ) -> None:
+        """Chooses again which rows and columns train; the compiled step stays the same.
+
+        Elements that train before and after keep their optimizer states, others start with zeros.
+        By default the plan's recipe chooses: at random with its seed and the number of the choice,
+        or by measuring the model on `batches`, as many as `Selection.measure` says.
+
+        Args:
+            batches: what to measure the model with, if the recipe does.
+            masks: what shall train instead, by parameter.
+
+        Raises:
+            UserError: the plan has its indices compiled in, there are too few batches, or `masks`
+                differ from the plan's in more than indices.
+        """
+        if masks is None:
+            if self.selection is None:
+                raise UserError(
+                    "what trains under this plan cannot be chosen again",
+                    notes=["compile the model with --reselect STEPS"],
+                )
+            wanted = self.selection.measure
+            statistics = self._measurer().measure(batches, wanted) if wanted else None
+            masks = self.selection.choose(self.choices, statistics)
+        self._lists.choose(masks)
+
+    def _measurer(self) -> Measurer:
+        """The compiled measuring step on this session's weights; compiled when first needed."""
+        if self._measuring is None:
+            from ssft.compiler.calibration import Measurer
+
+            text = self._measuring_text
+            if text is None and self._plan_path is not None:
+                text = load_measuring_step(self._plan_path, self.signature)
+            if text is None:
+                raise UserError(
+                    "the step that measures the model is not known",
+                    notes=["give it: Session.from_text(…, measuring=plan.measuring)"],
+                )
+            weights = {
+                argument.name: Array(argument.dtype, self._arrays[argument.index])
+                for argument in self.signature.parameters
+            }
+            self._measuring = Measurer(text, weights)
+        return self._measuring
 
     def model_file(self) -> str | None:
         """Returns the model file that the plan was compiled from, if the plan says which.
@@ -237,9 +321,11 @@ class Session:
         Empty unless the plan was compiled to give them out.
         """
         parts: dict[str, list[Any]] = {}
+        results = {result.index: result for result in self.current_signature.results}
         for result, array in self._outputs.pairs:
             if result.role == "gradient":
-                parts.setdefault(result.name or "", []).append((result, array))
+                current = results[result.index]
+                parts.setdefault(result.name or "", []).append((current, array))
         parameters = {a.name: a for a in self.signature.parameters}
         return {
             name: full_layout(found, parameters[name].shape, self._orders)
@@ -261,7 +347,7 @@ class Session:
         """Optimizer states by parameter and PyTorch's key, zeros for elements that do not train."""
         parameters = {a.name: a for a in self.signature.parameters}
         parts: dict[tuple[str, str], list[Any]] = {}
-        for argument in self.signature.with_role("state"):
+        for argument in self.current_signature.with_role("state"):
             key = (argument.name, argument.state or "")
             parts.setdefault(key, []).append((argument, self._arrays[argument.index]))
         states: dict[str, dict[str, np.ndarray]] = {}
@@ -272,7 +358,7 @@ class Session:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a checkpoint; an older one at `path` is replaced only by a complete one."""
-        save_checkpoint(path, self.signature.arguments, self._arrays, self.plan_hash)
+        save_checkpoint(path, self.signature, self._arrays, self.plan_hash, self._lists.history)
 
     def export_adapter(
         self, path: str | os.PathLike[str], base: Mapping[str, Array] | None = None
@@ -291,13 +377,14 @@ class Session:
                     notes=["give them: export_adapter(path, plan.stored_weights())"],
                 )
             base = load_weights(self._plan_path, self.signature)
-        adapter = extract(self.signature, self.state_dict(), base)
+        adapter = extract(self.signature, self.state_dict(), base, self._lists.history)
         save_adapter(path, adapter)
         return adapter
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Continues from a checkpoint of the same plan; a bad one leaves the session unchanged."""
-        load_checkpoint(path, self.signature.arguments, self._arrays, self.plan_hash)
+        found = load_checkpoint(path, self.signature, self._arrays, self.plan_hash)
+        self._lists = IndexLists(self.signature, self._arrays, found)
 
 
 class _Outputs:
@@ -315,44 +402,6 @@ class _Outputs:
         return _scalar(array, result.dtype)
 
 
-def _read_plan(path: Path) -> str:
-    try:
-        return path.read_text()
-    except UnicodeDecodeError:
-        raise UserError(f"'{path}' is not a plan: it is not text") from None
-    except OSError as error:
-        raise UserError(f"cannot read plan '{path}': {error.strerror or error}") from None
-
-
-def _parse_plan(text: str, file: str) -> StepSignature:
-    """Reads the signature of the plan `text`."""
-    try:
-        module = ir.Module.parse(text, new_context())
-    except ir.MLIRError as error:
-        first = error.error_diagnostics[0] if error.error_diagnostics else None
-        message = first.message if first else "it cannot be parsed"
-        raise UserError(
-            f"'{file}' is not a complete plan: {message}", _location(file, first)
-        ) from None
-    return read_signature(module)
-
-
-def _check_version(signature: StepSignature, file: str) -> None:
-    if signature.version is not None and signature.version not in SUPPORTED_VERSIONS:
-        raise UserError(
-            f"'{file}' is a plan of version {signature.version}, "
-            f"but this runtime reads version {SUPPORTED_VERSIONS[0]}",
-            notes=["compile the model again with this version of ssft"],
-        )
-
-
-def _location(file: str, diagnostic: Any) -> SourceLocation:
-    parts = str(diagnostic.location).strip("loc()").rsplit(":", 2) if diagnostic else []
-    if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
-        return SourceLocation(file, int(parts[1]), int(parts[2]))
-    return SourceLocation(file)
-
-
 def _initial(
     argument: ArgumentInfo,
     signature: StepSignature,
@@ -363,7 +412,9 @@ def _initial(
     if argument.role == "input":
         return np.empty(0)
     array = allocate(argument.shape, argument.dtype)
-    if argument.role in ("trainable", "frozen", "index"):
+    if argument.role == "index":
+        array[...] = checked_list(argument, argument.indices or ())
+    elif argument.role in ("trainable", "frozen"):
         stored = weights.get(argument.name)
         if stored is None:
             raise UserError(f"the plan's weights lack '{argument.name}'")

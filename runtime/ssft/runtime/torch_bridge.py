@@ -97,6 +97,18 @@ class MaskedTraining:
         with self._draws():
             return module(tensors)
 
+    def set_masks(self, masks: Mapping[str, Tensor]) -> None:
+        """Trains other elements of the same parameters from now on.
+
+        Elements that trained before and still do keep their optimizer states, others start with
+        zeros; the count of steps, which Adam's bias correction follows, goes on.
+        """
+        for name, parameter in self.trained.items():
+            self.masks[name] = masks[name].to(parameter.dtype)
+            for value in self.optimizer.state[parameter].values():
+                if isinstance(value, Tensor) and value.shape == parameter.shape != ():
+                    value.mul_(self.masks[name])
+
     def set_state(
         self,
         weights: Mapping[str, np.ndarray],
@@ -191,6 +203,14 @@ def mask_of(argument: ArgumentInfo) -> Tensor:
     """Returns the 0/1 mask of one parameter."""
     if argument.mask is None:
         return torch.ones(argument.shape)
+    if argument.mask.combine == "rectangles":
+        mask = torch.zeros(argument.shape)
+        for tile in argument.mask.rectangles:
+            rows = range(argument.shape[0]) if tile.rows is None else tile.rows
+            columns = range(argument.shape[1]) if tile.columns is None else tile.columns
+            for row in rows:
+                mask[row, list(columns)] = 1.0
+        return mask
     sides = []
     for dim, indices in enumerate((argument.mask.rows, argument.mask.columns)):
         if dim < len(argument.shape):

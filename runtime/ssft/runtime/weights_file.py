@@ -30,25 +30,38 @@ def load_weights(plan: Path, signature: StepSignature) -> Mapping[str, Array]:
             f"plan '{plan}' was compiled without weights, so it cannot run",
             notes=["compile it without '--abstract'"],
         )
-    path = _sidecar(plan, weights)
-    if sha256_of(path) != weights.sha256:
+    return read_safetensors(_checked(plan, weights, "weights")).arrays
+
+
+def load_measuring_step(plan: Path, signature: StepSignature) -> str:
+    """The text of the step that measures the model of the plan at `plan`.
+
+    Raises:
+        UserError: the plan names none, or it is missing or not the one that belongs to the plan.
+    """
+    if signature.measure is None:
         raise UserError(
-            f"'{path}' does not hold the weights that plan '{plan}' was compiled with",
-            notes=["its sha256 differs from the one in the plan; compile the model again"],
+            f"plan '{plan}' has no measuring step", notes=["compile it with --calibrate STEPS"]
         )
-    return read_safetensors(path).arrays
+    return _checked(plan, signature.measure, "measuring step").read_text(encoding="utf-8")
 
 
-def _sidecar(plan: Path, weights: WeightsFile) -> Path:
+def _checked(plan: Path, named: WeightsFile, what: str) -> Path:
+    """The file that a plan names, which must be the very one."""
     # A plan is data from elsewhere: it must not make us open files outside its directory.
-    if Path(weights.file).name != weights.file or weights.file in ("", ".", ".."):
+    if Path(named.file).name != named.file or named.file in ("", ".", ".."):
         raise UserError(
-            f"plan '{plan}' names the weights file '{weights.file}', which is not a file name"
+            f"plan '{plan}' names the {what} file '{named.file}', which is not a file name"
         )
-    path = plan.parent / weights.file
+    path = plan.parent / named.file
     if not path.is_file():
         raise UserError(
-            f"the weights '{path}' of plan '{plan}' are missing",
-            notes=["keep the two files together when moving a plan"],
+            f"the {what} '{path}' of plan '{plan}' {'are' if what == 'weights' else 'is'} missing",
+            notes=["keep the files together when moving a plan"],
+        )
+    if sha256_of(path) != named.sha256:
+        raise UserError(
+            f"'{path}' does not hold the {what} that plan '{plan}' was compiled with",
+            notes=["its sha256 differs from the one in the plan; compile the model again"],
         )
     return path

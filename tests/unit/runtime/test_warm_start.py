@@ -32,7 +32,7 @@ def nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("a plan is parsed or compiled")
 
-    monkeypatch.setattr(session_module, "_parse_plan", refuse)
+    monkeypatch.setattr(session_module, "parse_plan", refuse)
     monkeypatch.setattr(cpu_compile, "_compile", refuse)
 
 

@@ -43,7 +43,7 @@ def lower_gather(op: GatherOp) -> list[ir.Value]:
 
 def lower_scatter(op: ScatterOp) -> list[ir.Value]:
     """A loop over the indices that copies one position a time into the destination."""
-    return [_loop_over_indices(op, op.slice, build.copy)]
+    return [_loop_over_indices(op, op.slice, None)]
 
 
 def lower_scatter_add(op: ScatterAddOp) -> list[ir.Value]:
@@ -51,11 +51,8 @@ def lower_scatter_add(op: ScatterAddOp) -> list[ir.Value]:
     integer = isinstance(op.dest.type.element_type, ir.IntegerType)
     name = "arith.addi" if integer else "arith.addf"
 
-    def add(update: ir.Value, dest: ir.Value) -> ir.Value:
-        def body(new: ir.Value, old: ir.Value) -> list[ir.Value]:
-            return [build.op(name, [old.type], [old, new]).result]
-
-        return build.generic([update], [dest], body).result
+    def add(new: ir.Value, old: ir.Value) -> ir.Value:
+        return build.op(name, [old.type], [old, new]).result
 
     return [_loop_over_indices(op, op.updates, add)]
 
@@ -110,24 +107,85 @@ def lower_update(op: UpdateOp) -> list[ir.Value]:
     return list(build.generic(gradients, written, body).results)
 
 
+Combine = Callable[[ir.Value, ir.Value], ir.Value] | None
+"""From the element of a slice and that of the destination to the new one; None takes the first."""
+
+
 def _loop_over_indices(
-    op: ScatterOp | ScatterAddOp,
-    slice_: ir.Value,
-    combine: Callable[[ir.Value, ir.Value], ir.Value],
+    op: ScatterOp | ScatterAddOp, slice_: ir.Value, combine: Combine
 ) -> ir.Value:
     """Combines each position j of `slice_` with position ``indices[j]`` of the destination."""
     indices, dim = op.indices, op.dim.value
-    shape = list(op.dest.type.shape)
-    shape[dim] = 1
-    one = ir.RankedTensorType.get(shape, op.dest.type.element_type, op.dest.type.encoding)
+    if indices.type.shape[0] == 1:
+        return _single_index(op, slice_, combine)
+    one = _narrowed(op.dest.type, dim)
 
     def body(j: ir.Value, dest: ir.Value) -> ir.Value:
         position = build.to_index(build.extract(indices, [j]))
         update = build.extract_slice(slice_, dim, j, one)
         old = build.extract_slice(dest, dim, position, one)
-        return build.insert_slice(combine(update, old), dest, dim, position)
+        return build.insert_slice(_combined(update, old, combine), dest, dim, position)
 
     return build.loop(indices.type.shape[0], op.dest, body)
+
+
+def _single_index(op: ScatterOp | ScatterAddOp, slice_: ir.Value, combine: Combine) -> ir.Value:
+    """Combines the only position of `slice_` with position ``indices[0]`` of the destination.
+
+    A loop over one index would be taken away, and with it the only place where what is known when
+    the step runs may be looked up: this one goes over another dimension.
+    """
+    indices, dim, type_ = op.indices, op.dim.value, op.dest.type
+    others = [d for d in range(type_.rank) if d != dim and type_.shape[d] > 1]
+    if not others:
+        return _where_index_is(op, slice_, combine)
+    other = max(others, key=lambda d: type_.shape[d])
+    line = _narrowed(type_, other)
+    one = _narrowed(line, dim)
+
+    def body(j: ir.Value, dest: ir.Value) -> ir.Value:
+        position = build.to_index(build.extract(indices, [build.index(0)]))
+        update = build.extract_slice(slice_, other, j, one)
+        old_line = build.extract_slice(dest, other, j, line)
+        old = build.extract_slice(old_line, dim, position, one)
+        new_line = build.insert_slice(_combined(update, old, combine), old_line, dim, position)
+        return build.insert_slice(new_line, dest, other, j)
+
+    return build.loop(type_.shape[other], op.dest, body)
+
+
+def _where_index_is(op: ScatterOp | ScatterAddOp, slice_: ir.Value, combine: Combine) -> ir.Value:
+    """The same for a destination that has one dimension but for extents of 1."""
+    rank, dim = op.dest.type.rank, op.dim.value
+    first = ir.AffineExpr.get_constant(0)
+    positions = [first if d == dim else ir.AffineExpr.get_dim(d) for d in range(rank)]
+    only = ir.AffineMap.get(rank, 0, [first])
+    i64 = ir.IntegerType.get_signless(64)
+    equal = ir.IntegerAttr.get(i64, 0)
+
+    def body(new: ir.Value, position: ir.Value, old: ir.Value) -> list[ir.Value]:
+        here = build.op("linalg.index", [ir.IndexType.get()], dim=ir.IntegerAttr.get(i64, dim))
+        operands = [here.result, build.to_index(position)]
+        boolean = ir.IntegerType.get_signless(1)
+        is_it = build.op("arith.cmpi", [boolean], operands, predicate=equal).result
+        value = new if combine is None else combine(new, old)
+        return [build.op("arith.select", [old.type], [is_it, value, old]).result]
+
+    maps = [ir.AffineMap.get(rank, 0, positions), only, ir.AffineMap.get_identity(rank)]
+    return build.generic([slice_, op.indices], [op.dest], body, maps).result
+
+
+def _combined(update: ir.Value, old: ir.Value, combine: Combine) -> ir.Value:
+    if combine is None:
+        return build.copy(update, old)
+    return build.generic([update], [old], lambda new, before: [combine(new, before)]).result
+
+
+def _narrowed(type_: ir.RankedTensorType, dim: int) -> ir.RankedTensorType:
+    """`type_` with one position of dimension `dim`."""
+    shape = list(type_.shape)
+    shape[dim] = 1
+    return ir.RankedTensorType.get(shape, type_.element_type, type_.encoding)
 
 
 LOWERINGS: dict[str, Callable[..., list[ir.Value]]] = {

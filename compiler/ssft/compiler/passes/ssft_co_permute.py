@@ -4,7 +4,8 @@ The step function is equivariant under a permutation of a free axis, so nothing 
 the pass records the permutation, every argument that carries the axis is stored permuted
 (``ssft.permuted``), and exports undo it. A set that cannot be made contiguous, because its axis is
 pinned or the set does not follow the axis's structure, stays a gathered slice, which is always
-legal; the reason is recorded as a remark.
+legal; the reason is recorded as a remark. Rectangles stay where they are, and so does everything in
+a step that chooses its rows and columns again.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ class CoPermutePass(Pass):
         masked = [a for a in signature.with_role("trainable") if a.mask is not None]
         if not masked:
             return
+        if any(True for a in masked if a.mask for _ in a.mask.list_names()):
+            # Where the step looks indices up, a stored position must be an index for ever.
+            context.statistics["steps that re-select"] += 1
+            context.remark(
+                step,
+                "no axis is permuted, and slices are gathered: what trains is chosen again during "
+                "training, and with it other rows and columns would have to move to the front",
+            )
+            return
         with module.context, step.location:
             axes = analyze_axes(step)
             tied = normalised_axes(axes, forward_operations(step))
@@ -66,6 +76,8 @@ def _requests(
 ) -> Iterator[Fronts]:
     """Yields the fronts of each dimension of one masked parameter; remarks on what has none."""
     assert argument.mask is not None
+    if argument.mask.combine == "rectangles":
+        context.remark(step, f"blocks of '{argument.name}' stay where they are in the matrix")
     for dim, indices in enumerate((argument.mask.rows, argument.mask.columns)):
         if indices is None:
             continue

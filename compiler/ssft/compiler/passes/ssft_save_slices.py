@@ -45,10 +45,10 @@ class SaveSlicesPass(Pass):
 
 
 def _is_slice(op: ir.Operation) -> bool:
-    """Whether `op` takes constant positions, so that it can stand wherever its source is there."""
+    """Whether `op` takes positions that are known everywhere: constants, or arguments."""
     sources = [step_ir.owner(operand) for operand in list(op.operands)[1:]]
     return op.name in _SLICES and all(
-        source is not None and source.name == "arith.constant" for source in sources
+        source is None or source.name == "arith.constant" for source in sources
     )
 
 
@@ -98,8 +98,7 @@ def _move(op: ir.Operation) -> None:
 def _gather(op: ir.Operation) -> ir.Value:
     """Builds the gather again. Its index constant may be shared by gathers elsewhere."""
     index = step_ir.owner(op.operands[1])
-    assert index is not None, "only gathers of constant indices are moved"
-    indices = index.clone().results[0]
+    indices = op.operands[1] if index is None else index.clone().results[0]
     copy = op.clone()
     copy.operands[1] = indices
     return copy.results[0]

@@ -27,6 +27,7 @@ from ssft.compiler.recipes.parameters import (
 )
 from ssft.compiler.recipes.recipe import Recipe
 from ssft.compiler.recipes.registry import find_method
+from ssft.compiler.recipes.selection import Selection, check_reselects, with_lists
 from ssft.dialects._mlir import ir
 
 LISTS = ("train", "freeze", "masks", "ratios", "avoid")
@@ -39,6 +40,9 @@ class SelectMasksPass(Pass):
 
     Masks are index sets over dimensions 0 and 1 in original order. Nothing is rewritten: the
     update of a masked or frozen parameter stays dense until ``ssft-slice-updates``.
+
+    With ``reselect`` what the method chose is only the first choice: masks name the index lists
+    that hold it, and ``ssft.selection`` of the module says how to choose again.
     """
 
     argument: ClassVar[str] = "ssft-select-masks"
@@ -75,10 +79,20 @@ class SelectMasksPass(Pass):
         default="", metadata={"help": "file with measurements of the model, for importance"}
     )
 
+    block: str = field(
+        default="256x256", metadata={"help": "size of the blocks of method 'smt', ROWSxCOLUMNS"}
+    )
+    reselect: int = field(
+        default=0, metadata={"help": "choose again every so many steps of training; 0: never"}
+    )
+    calibrate: int = field(
+        default=0, metadata={"help": "batches to measure the model with before choosing again"}
+    )
+
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> SelectMasksPass:
         """Returns the pass with the options of `recipe`."""
-        options: dict[str, Any] = recipe.model_dump(exclude={"calibrate"})
+        options: dict[str, Any] = recipe.model_dump()
         options.update({key: ";".join(options[key]) for key in LISTS})
         return cls(**options)
 
@@ -87,11 +101,16 @@ class SelectMasksPass(Pass):
         step = step_ir.find_step(module)
         with module.context, step.location:
             try:
-                masks = _choose(self.recipe(), _parameters(step))
+                recipe, parameters = self.recipe(), _parameters(step)
+                masks = _choose(recipe, parameters)
             except UserError as error:
                 context.error(step, error.message, *error.notes)
                 return
             _annotate(step, masks, context)
+            if recipe.reselect:
+                measure = max(recipe.calibrate, 1) if recipe.statistics else 0
+                again = Selection(recipe.reselect, recipe, tuple(parameters), measure)
+                module.attributes["ssft.selection"] = ir.StringAttr.get(again.to_text())
 
     def recipe(self) -> Recipe:
         """Returns the recipe that the options say; a `UserError` names an option at fault."""
@@ -112,8 +131,11 @@ def _choose(recipe: Recipe, parameters: list[Parameter]) -> dict[str, Mask]:
     for name in choice.avoid:
         _matching(name, shapes, "avoid")
     chosen = dict(find_method(recipe.method)(parameters, choice))
+    by_method = set(chosen)
     for pattern in recipe.train:
-        chosen.update(dict.fromkeys(_matching(pattern, shapes, "train"), FULL))
+        entirely = _matching(pattern, shapes, "train")
+        chosen.update(dict.fromkeys(entirely, FULL))
+        by_method.difference_update(entirely)
     explicit: set[str] = set()
     for text in recipe.masks:
         pattern, mask = parse_mask(text)
@@ -128,8 +150,14 @@ def _choose(recipe: Recipe, parameters: list[Parameter]) -> dict[str, Mask]:
     for pattern in recipe.freeze:
         for name in _matching(pattern, shapes, "freeze"):
             chosen.pop(name, None)
-    masks = {name: simplified(mask, shapes[name]) for name, mask in chosen.items()}
-    return {name: mask for name, mask in masks.items() if mask is not None}
+    found = {name: simplified(mask, shapes[name]) for name, mask in chosen.items()}
+    masks = {name: mask for name, mask in found.items() if mask is not None}
+    if recipe.reselect:
+        moving = {n: masks[n] for n in shapes if n in masks and n in by_method - explicit}
+        moving = with_lists(moving, choice.coupled)
+        check_reselects(recipe, moving)
+        masks |= moving
+    return masks
 
 
 def _split(text: str) -> tuple[str, ...]:

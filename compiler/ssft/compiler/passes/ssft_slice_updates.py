@@ -6,6 +6,9 @@ of a frozen parameter goes, and with it its states. Whatever then computes for n
 dense weight gradients, and input gradients below the lowest trained operation.
 
 Clipping by global norm becomes clipping by the norm over what is trained.
+
+Where a mask names index lists, they become arguments of the step, before the batch: slices are
+gathered by what they hold, and other rows and columns train as soon as they hold others.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from ssft.compiler.rewriting.gradient_readers import (
     sum_over_tiles,
 )
 from ssft.compiler.rewriting.gradients import GradientSlicer, is_zero
+from ssft.compiler.rewriting.index_lists import IndexLists
 from ssft.compiler.rewriting.shared_gradients import separate_shared_gradients
 from ssft.compiler.rewriting.signature import Argument, Result, rebuild
 from ssft.compiler.rewriting.slices import put, take, tensor_type, zeros
@@ -81,6 +85,7 @@ class _Rewriter:
         self.readers = self._find_readers()
         self.arguments = list(step_ir.body(step).arguments)
         self.attributes = step_ir.argument_attributes(step)
+        self.lists = IndexLists(step)
         self.dropped: set[int] = set()
         self.sliced: dict[int, list[_State]] = {}
         """New states by the number of the dense state that they replace."""
@@ -149,7 +154,10 @@ class _Rewriter:
     def _tiles(self, weight: ArgumentInfo) -> list[PlacedTile]:
         assert weight.mask is not None
         check_in_range(weight.name, weight.mask, weight.shape)
-        return place(weight.mask, stored_orders(weight, self.signature.permutations))
+        tiles = place(weight.mask, stored_orders(weight, self.signature.permutations))
+        for tile in tiles:
+            self.lists.add(tile.original, weight.shape)
+        return tiles
 
     def _mask_readers(
         self, weight: ArgumentInfo, update: ir.Operation, tiles: Sequence[PlacedTile]
@@ -176,7 +184,7 @@ class _Rewriter:
             )
             return False
         for reduction in readers.sums:
-            sum_over_tiles(reduction, [tile.selectors for tile in tiles], self.slicer)
+            sum_over_tiles(reduction, [self.lists.bind(tile) for tile in tiles], self.slicer)
         for reader, number in readers.scalars:
             with reader.location, ir.InsertionPoint(reader):
                 reader.operands[number] = zeros(reader.operands[number])
@@ -191,10 +199,11 @@ class _Rewriter:
         current: ir.Value,
     ) -> ir.Value:
         """Builds the update of one tile; returns the whole weight with the tile replaced."""
-        gradients = [self.slicer.slice(g, tile.selectors) for g in _segments(update)[2]]
+        selectors = self.lists.bind(tile)
+        gradients = [self.slicer.slice(g, selectors) for g in _segments(update)[2]]
         new_states = [self._new_state(number, tile) for number in states]
         with update.location, ir.InsertionPoint(update):
-            part = take(current, tile.selectors)
+            part = take(current, selectors)
             operands = [part, *(state.value for state in new_states), *gradients]
             new = ir.Operation.create(
                 "ssft.update",
@@ -209,7 +218,7 @@ class _Rewriter:
             _copy_region(update, new)
             for state, value in zip(new_states, list(new.results)[1:], strict=True):
                 state.updated = value
-            return put(current, new.results[0], tile.selectors)
+            return put(current, new.results[0], selectors)
 
     def _new_state(self, number: int, tile: PlacedTile) -> _State:
         info = self.signature.arguments[number]
@@ -224,6 +233,8 @@ class _Rewriter:
 
     def finish(self) -> None:
         """Rebuilds the signature: sliced states in the place of dense ones, dropped ones gone."""
+        if self.lists.values:
+            self.context.statistics["index lists"] += len(self.lists.values)
         terminator = step_ir.terminator(self.step)
         result_attributes = step_ir.result_attributes(self.step)
         values = list(terminator.operands)
@@ -234,6 +245,7 @@ class _Rewriter:
             arguments += [Argument(s.value, s.attributes) for s in self.sliced.get(number, ())]
             if number not in self.dropped:
                 arguments.append(Argument(value, attributes))
+        arguments = self.lists.inserted(arguments)
         results: list[Result] = []
         for info, attributes in zip(self.signature.results, result_attributes, strict=True):
             target = info.updates_arg

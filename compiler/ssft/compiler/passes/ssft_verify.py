@@ -28,7 +28,8 @@ class VerifyPass(Pass):
     same type; (V2) frozen parameters and inputs are never updated, buffers may be; (V3) states
     belong to a trainable parameter; (V4) masks name indices of their parameters, and the states of
     a parameter are the tiles of its mask; (V5) no weight gradient of a masked parameter is dense;
-    (V6) permutations fit the dimensions that name them.
+    (V6) permutations fit the dimensions that name them; (V7) the index lists that masks and tiles
+    name are arguments with indices that fit the dimension, and rectangles of a mask are disjoint.
     """
 
     argument: ClassVar[str] = "ssft-verify"
@@ -41,7 +42,8 @@ class VerifyPass(Pass):
         except UserError as error:
             context.error(step, f"(V1) {error.message}", *error.notes)
             return
-        for problem in [*_updates(signature), *_states(signature), *_permutations(signature)]:
+        checks = (_updates, _states, _permutations, _lists, _rectangles)
+        for problem in [problem for check in checks for problem in check(signature)]:
             context.error(step, problem)
         if not context.failed:
             _gradients(step, signature, context)
@@ -131,6 +133,60 @@ def _permutations(signature: StepSignature) -> list[str]:
                 problems.append(
                     f"(V6) dimension {dim} of '{argument.name}' has {extent} indices, "
                     f"but '{text}' has {size}"
+                )
+    return problems
+
+
+def _lists(signature: StepSignature) -> list[str]:
+    """(V7) for index lists."""
+    lists = {argument.name: argument for argument in signature.with_role("index")}
+    problems = []
+    for argument in lists.values():
+        what = f"(V7) index list '{argument.name}'"
+        low, high = argument.range or (0, 0)
+        indices = argument.indices or ()
+        if argument.shape != (len(indices),) or argument.dtype != "i64":
+            problems.append(f"{what} is no tensor<{len(indices)}xi64>, which its indices fill")
+        elif len(set(indices)) != len(indices) or not all(low <= i < high for i in indices):
+            problems.append(
+                f"{what} has indices that repeat, or lie outside of {low} to {high - 1}"
+            )
+        if argument.complement is not None and argument.complement not in lists:
+            problems.append(f"{what} is the rest of '{argument.complement}', which does not exist")
+    for argument in signature.arguments:
+        records = [argument.tile, *(argument.mask.tiles(argument.shape) if argument.mask else ())]
+        for record in filter(None, records):
+            for (indices, name), extent in zip(record.sides, argument.shape, strict=False):
+                if name is None:
+                    continue
+                listed = lists.get(name)
+                if listed is None:
+                    problems.append(
+                        f"(V7) '{argument.name}' names index list '{name}', which does not exist"
+                    )
+                elif listed.indices != indices:
+                    problems.append(f"(V7) '{argument.name}' has other indices than list '{name}'")
+                elif argument.mask is not None and listed.range != (0, extent):
+                    problems.append(
+                        f"(V7) index list '{name}' does not range over the {extent} indices of "
+                        f"'{argument.name}'"
+                    )
+    return problems
+
+
+def _rectangles(signature: StepSignature) -> list[str]:
+    """(V7) for masks of rectangles."""
+    problems = []
+    for argument in signature.with_role("trainable"):
+        if argument.mask is None or argument.mask.combine != "rectangles":
+            continue
+        held = [_held(tile, argument.shape) for tile in argument.mask.rectangles]
+        for number, first in enumerate(held):
+            if any(
+                all(a & b for a, b in zip(first, other, strict=True)) for other in held[:number]
+            ):
+                problems.append(
+                    f"(V7) rectangle {number} of '{argument.name}' overlaps another one"
                 )
     return problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,10 @@ class Candidate(NamedTuple):
     def size(self) -> int:
         """Number of indices."""
         return self.parameter.dimensions[self.dim].size
+
+
+Coupled = Mapping[tuple[str, int], tuple[Any, tuple[int, ...]]]
+"""Of a parameter and dimension: what identifies its axes, and the indices chosen for these."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ class Choice:
     matches the parameter's name says. With a ``uniform`` budget each dimension gets its share; with
     a ``global`` one the units of all dimensions compete, and some may get none. Indices that
     `avoid` names are never chosen. Importance other than ``random`` needs `statistics`.
+
+    `number` counts the choices of one training run: each draws other numbers. `block` is the size
+    of blocks, rows x columns. `coupled` records what `units` chose.
     """
 
     ratio: float
@@ -74,6 +81,11 @@ class Choice:
     avoid: Mapping[str, Mask] = field(default_factory=dict)
     statistics: Statistics | None = None
     combine: Literal["union", "intersection"] = "union"
+    block: tuple[int, int] = (256, 256)
+    number: int = 0
+    coupled: dict[tuple[str, int], tuple[Any, tuple[int, ...]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def count(self, size: int, ratio: float | None = None) -> int:
         """Number of units to choose of `size`: the ratio, rounded, at least 1 unless it is 0."""
@@ -105,6 +117,9 @@ class Choice:
                               for i in s.indices(n)))
             for key in groups
         }  # fmt: skip
+        for parameter, dim in candidates:
+            key = parameter.dimensions[dim].key
+            self.coupled[parameter.name, dim] = (key, chosen[key])
         return [chosen[c.parameter.dimensions[c.dim].key] for c in candidates]
 
     def channels(self, candidate: Candidate) -> tuple[int, ...]:
@@ -254,7 +269,8 @@ class Choice:
 
     def _generator(self, label: str) -> np.random.Generator:
         # A stream per axis: adding a parameter to the model does not change the others' choice.
-        return np.random.default_rng([self.seed, *label.encode()])
+        later = [self.number] if self.number else []
+        return np.random.default_rng([self.seed, *label.encode(), *later])
 
 
 def _descending(scores: np.ndarray) -> np.ndarray:

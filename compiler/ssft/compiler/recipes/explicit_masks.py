@@ -52,15 +52,23 @@ def _indices(text: str, mask: str) -> tuple[int, ...]:
 
 def check_in_range(name: str, mask: Mask, shape: tuple[int, ...]) -> None:
     """Raises a `UserError` unless `mask` fits a parameter of `shape`."""
-    for rank, what, indices in ((1, "rows", mask.rows), (2, "columns", mask.columns)):
+    for part in (mask, *mask.rectangles):
+        _check_in_range(name, part.rows, part.columns, shape)
+
+
+def _check_in_range(
+    name: str,
+    rows: tuple[int, ...] | None,
+    columns: tuple[int, ...] | None,
+    shape: tuple[int, ...],
+) -> None:
+    for rank, what, indices in ((1, "rows", rows), (2, "columns", columns)):
         if indices is not None and len(shape) < rank:
             raise UserError(
                 f"mask of '{name}' has {what}, but the parameter has {len(shape)} dimension(s)",
                 notes=["mask its rows, or train it entirely" if shape else "train it entirely"],
             )
-    for what, indices, size in zip(
-        ("row", "column"), (mask.rows, mask.columns), shape, strict=False
-    ):
+    for what, indices, size in zip(("row", "column"), (rows, columns), shape, strict=False):
         outside = [index for index in indices or () if not 0 <= index < size]
         if outside:
             raise UserError(

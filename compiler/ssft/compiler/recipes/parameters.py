@@ -93,6 +93,8 @@ def mask_dimension(dim: int, indices: Sequence[int]) -> Mask:
 
 def simplified(mask: Mask, shape: Sequence[int]) -> Mask | None:
     """Returns an equal mask without index lists of all of a dimension; None if nothing trains."""
+    if mask.combine == "rectangles":
+        return mask if mask.tiles(shape) else None
     rows, columns = (
         None if chosen is None or len(set(chosen)) == size else chosen
         for chosen, size in zip((mask.rows, mask.columns), (*shape, 1, 1), strict=False)

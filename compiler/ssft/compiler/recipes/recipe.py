@@ -43,6 +43,10 @@ class Recipe(BaseModel):
     avoid: tuple[str, ...] = Field(
         (), description="masks whose rows and columns may not be chosen, as those of 'masks'"
     )
+    block: str = Field("256x256", description="size of the blocks of method 'smt', ROWSxCOLUMNS")
+    reselect: int = Field(
+        0, ge=0, description="choose rows and columns again every so many steps; 0: never"
+    )
     calibrate: int = Field(0, ge=0, description="batches to measure the model with")
     statistics: str = Field("", description="file of measurements to use instead")
     train: tuple[str, ...] = Field(
@@ -59,6 +63,12 @@ class Recipe(BaseModel):
         if method is not None:
             options["method"] = method
         super().__init__(**options)
+
+    @field_validator("block")
+    @classmethod
+    def _two_sizes(cls, block: str) -> str:
+        _block(block)
+        return block
 
     @field_validator("method")
     @classmethod
@@ -81,6 +91,7 @@ class Recipe(BaseModel):
             dict(parse_mask(text) for text in self.avoid),
             statistics,
             self.combine,
+            _block(self.block),
         )
 
     @classmethod
@@ -131,3 +142,10 @@ def _ratio(text: str) -> tuple[str, float]:
             notes=["e.g. '*.down_proj.weight=0.02'"],
         )
     return pattern, ratio
+
+
+def _block(text: str) -> tuple[int, int]:
+    sizes = text.split("x")
+    if len(sizes) != 2 or not all(size.isdecimal() and int(size) for size in sizes):
+        raise ValueError(f"block size '{text}' is not ROWSxCOLUMNS, e.g. '256x256'")
+    return int(sizes[0]), int(sizes[1])

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.cost import gradients as gradients_of
 from ssft.compiler.analysis.elementwise import full_reduction, is_elementwise, zero_in_zero_out
-from ssft.compiler.rewriting.gradients import GradientSlicer, Selectors
+from ssft.compiler.rewriting.gradients import GradientSlicer
+from ssft.compiler.rewriting.slices import Selectors
 from ssft.dialects._mlir import ir
 
 

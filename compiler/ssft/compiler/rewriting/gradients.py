@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.contractions import Contraction, as_contraction, indexing_maps
 from ssft.compiler.analysis.elementwise import is_elementwise
-from ssft.compiler.rewriting.slices import take, tensor_type, transpose
-from ssft.compiler.tiles import Selector
+from ssft.compiler.rewriting.slices import Selector, Selectors, take, tensor_type, transpose
 from ssft.dialects._mlir import ir
-
-Selectors = tuple[Selector, ...]
 
 
 class GradientSlicer:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ssft.compiler.analysis import step as step_ir
-from ssft.compiler.tiles import Indices, Range, Selector
+from ssft.compiler.tiles import Indices, Listed, Range
+from ssft.compiler.tiles import Selector as PlainSelector
 from ssft.dialects._mlir import ir
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The `size` positions that `indices`, a ``tensor<kxi64>``, holds when the step runs."""
+
+    indices: ir.Value
+    size: int
+
+
+Selector = Range | Indices | Lookup | None
+"""What is taken of a dimension; None is all of it."""
+
+Selectors = tuple[Selector, ...]
+
+
+def bind(selectors: Sequence[PlainSelector], lists: Mapping[str, ir.Value]) -> Selectors:
+    """Returns the selectors with index lists, which they name, as values."""
+    return tuple(
+        Lookup(lists[selector.name], selector.size) if isinstance(selector, Listed) else selector
+        for selector in selectors
+    )
 
 
 def tensor_type(shape: Sequence[int], like: ir.Value) -> ir.RankedTensorType:
@@ -75,26 +99,30 @@ def index_constant(positions: Sequence[int]) -> ir.Value:
     ).result
 
 
-def gather(source: ir.Value, dim: int, positions: Sequence[int]) -> ir.Value:
-    """Builds ``ssft.gather`` of constant positions."""
+def gather(source: ir.Value, dim: int, chosen: Indices | Lookup) -> ir.Value:
+    """Builds ``ssft.gather`` of positions of dimension `dim`."""
     shape = list(step_ir.shape_of(source) or [])
-    shape[dim] = len(positions)
+    shape[dim] = chosen.size
     return ir.Operation.create(
         "ssft.gather",
         results=[tensor_type(shape, source)],
-        operands=[source, index_constant(positions)],
+        operands=[source, _indices(chosen)],
         attributes={"dim": step_ir.i64(dim)},
     ).result
 
 
-def scatter(dest: ir.Value, dim: int, positions: Sequence[int], part: ir.Value) -> ir.Value:
-    """Builds ``ssft.scatter`` to constant positions."""
+def scatter(dest: ir.Value, dim: int, chosen: Indices | Lookup, part: ir.Value) -> ir.Value:
+    """Builds ``ssft.scatter`` to positions of dimension `dim`."""
     return ir.Operation.create(
         "ssft.scatter",
         results=[dest.type],
-        operands=[dest, index_constant(positions), part],
+        operands=[dest, _indices(chosen), part],
         attributes={"dim": step_ir.i64(dim)},
     ).result
+
+
+def _indices(chosen: Indices | Lookup) -> ir.Value:
+    return chosen.indices if isinstance(chosen, Lookup) else index_constant(chosen.positions)
 
 
 def take(source: ir.Value, selectors: Sequence[Selector]) -> ir.Value:
@@ -118,20 +146,20 @@ def take(source: ir.Value, selectors: Sequence[Selector]) -> ir.Value:
         ]
         source = extract_slice(source, offsets, kept)
     for dim, selector in enumerate(selectors):
-        if isinstance(selector, Indices):
-            source = gather(source, dim, selector.positions)
+        if isinstance(selector, Indices | Lookup):
+            source = gather(source, dim, selector)
     return source
 
 
 def put(dest: ir.Value, part: ir.Value, selectors: Sequence[Selector]) -> ir.Value:
     """Builds `dest` with the slice that `selectors` name replaced by `part`."""
     for dim, selector in enumerate(selectors):
-        if isinstance(selector, Indices):
+        if isinstance(selector, Indices | Lookup):
             rest = [None if d == dim else s for d, s in enumerate(selectors)]
             if any(s is not None for s in rest):
                 only = [selector if d == dim else None for d in range(len(rest))]
                 part = put(take(dest, only), part, rest)
-            return scatter(dest, dim, selector.positions, part)
+            return scatter(dest, dim, selector, part)
     if all(selector is None for selector in selectors):
         return part
     offsets = [s.offset if isinstance(s, Range) else 0 for s in selectors]

@@ -33,6 +33,7 @@ from ssft.compiler.tools.console import Progress, print_error, report_tables
 DEFAULT_MACHINE = "ssft-server"
 RECIPE_KEYS = (
     *("importance", "order", "budget", "ratios", "avoid", "combine", "calibrate", "statistics"),
+    *("block", "reselect"),
 )
 """Options that are keys of the recipe under the same name."""
 
@@ -117,6 +118,12 @@ def _importance_options(parser: argparse.ArgumentParser) -> None:
     )
     importance.add_argument(
         "--combine", choices=["union", "intersection"], help="rows and columns of recipe ssft"
+    )
+    importance.add_argument(
+        "--block", metavar="ROWSxCOLUMNS", help="size of the blocks of recipe smt (256x256)"
+    )
+    importance.add_argument(
+        "--reselect", type=int, metavar="STEPS", help="choose again every so many steps of training"
     )
     importance.add_argument(
         "--calibrate", type=int, metavar="STEPS", help="measure the model on so many batches"

@@ -9,6 +9,7 @@ import numpy as np
 
 from ssft.compiler.backends.interpreter.formats import load, rounded, stored_type
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.rectangles import rectangles
 from ssft.runtime.adapters.adapter import Adapter, Part
 
 
@@ -84,24 +85,14 @@ def _joined(parts: Sequence[Part], counts: np.ndarray) -> list[Part]:
 def _rectangles(
     changed: np.ndarray,
 ) -> list[tuple[np.ndarray | None, np.ndarray | None, Callable[[np.ndarray], np.ndarray]]]:
-    """Disjoint rectangles of rows and columns that together are `changed`, and how to cut them.
-
-    Rows with the same columns form one; there are few kinds of rows, since each adapter changes
-    rectangles.
-    """
+    """Disjoint rectangles of rows and columns that together are `changed`, and how to cut them."""
     if changed.ndim < 2:
         rows = np.flatnonzero(changed) if changed.ndim else None
         return [(rows, None, lambda array: np.array(array[rows]) if rows is not None else array)]
     # What is said of a row and a column holds for all dimensions behind them.
     matrix = changed.reshape(*changed.shape[:2], -1)[:, :, 0]
-    kinds, number = np.unique(matrix, axis=0, return_inverse=True)
-    found = []
-    for kind, columns_of in enumerate(kinds):
-        columns = np.flatnonzero(columns_of)
-        if len(columns):
-            index = np.ix_(np.flatnonzero(number.reshape(-1) == kind), columns)
-            found.append((index[0].reshape(-1), columns, _cutter(index)))
-    return found
+    indices = (np.ix_(rows, columns) for rows, columns in rectangles(matrix))
+    return [(index[0].reshape(-1), index[1].reshape(-1), _cutter(index)) for index in indices]
 
 
 def _cutter(index: tuple[np.ndarray, ...]) -> Callable[[np.ndarray], np.ndarray]:
