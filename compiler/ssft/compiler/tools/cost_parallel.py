@@ -39,7 +39,7 @@ def reports(
     sweeps = [parse_sweep(text) for text in parsed.sweep or ()]
     found = []
     for settings in points(sweeps):
-        at = argparse.Namespace(**(vars(parsed) | settings))
+        at = argparse.Namespace(**{**vars(parsed), **settings})
         try:
             found.append({"settings": dict(settings)} | make(at))
         except UserError as error:

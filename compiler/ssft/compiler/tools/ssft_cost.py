@@ -125,15 +125,11 @@ def _parallel(parsed: argparse.Namespace) -> int:
     parsed.model = parsed.model or parsed.option
     storage = _storage(parsed)
     if parsed.plan:
-        make = plan_reporter(parsed)
+        found = reports(parsed, plan_reporter(parsed))
     else:
         shapes = _architecture(parsed)
         method = _method(parsed, shapes)
-
-        def make(at: argparse.Namespace) -> dict[str, Any]:
-            return shapes_report(at, shapes, method, storage)
-
-    found = reports(parsed, make)
+        found = reports(parsed, lambda at: shapes_report(at, shapes, method, storage))
     assumed = list(plan_assumptions() if parsed.plan else assumptions(parsed, storage))
     if parsed.csv:
         _write(parsed.csv, to_csv(found))

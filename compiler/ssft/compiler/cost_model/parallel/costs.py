@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -95,32 +95,24 @@ def parallel_costs(job: Job, implementation: ModuleType = eager) -> ParallelCost
     Raises UserError if the model or the batch cannot be split so.
     """
     job.layout.check(job.shapes, job.work.batch)
-    ranks = [
-        _rank(job, stage, rank, implementation)
-        for stage in range(job.layout.pipeline)
-        for rank in range(job.layout.tensor)
-    ]
-    return ParallelCosts(job.layout, tuple(ranks))
+    stages = [_stage(job, stage, implementation) for stage in range(job.layout.pipeline)]
+    return ParallelCosts(job.layout, tuple(rank for ranks in stages for rank in ranks))
 
 
-def _rank(job: Job, stage: int, rank: int, implementation: ModuleType) -> RankCosts:
-    pieces = stage_pieces(job, stage, rank)
+def _stage(job: Job, stage: int, implementation: ModuleType) -> Iterator[RankCosts]:
+    """The tensor-parallel ranks of a stage, which differ in what trains of their shares."""
     activations, temporaries = stage_activations(job, stage, implementation)
-    transfers = [
-        *zero_transfers(pieces, job.layout),
-        *tensor_transfers(job, stage, pieces),
-        *pipeline_transfers(job, stage),
-    ]
-    model = sharded_bytes(pieces, job.layout)
-    return RankCosts(
-        stage,
-        rank,
-        model,
-        activations,
-        temporaries,
-        merged(transfers),
-        _flops(job, stage, model),
-    )
+    products = _products(job, stage)
+    for rank in range(job.layout.tensor):
+        pieces = stage_pieces(job, stage, rank)
+        transfers = [
+            *zero_transfers(pieces, job.layout),
+            *tensor_transfers(job, stage, pieces),
+            *pipeline_transfers(job, stage),
+        ]
+        model = sharded_bytes(pieces, job.layout)
+        flops = products + Flops(update=_update_flops(job, model))
+        yield RankCosts(stage, rank, model, activations, temporaries, merged(transfers), flops)
 
 
 def merged(transfers: Iterable[Transfer]) -> tuple[Transfer, ...]:
@@ -137,8 +129,8 @@ def merged(transfers: Iterable[Transfer]) -> tuple[Transfer, ...]:
     )
 
 
-def _flops(job: Job, stage: int, model: ModelBytes) -> Flops:
-    """A stage's products, divided by its tensor-parallel ranks, and the update of its states.
+def _products(job: Job, stage: int) -> Flops:
+    """A stage's products, divided by its tensor-parallel ranks.
 
     The products of a low-rank adapter's factor that all ranks hold are divided, too, though each
     rank computes them.
@@ -151,15 +143,17 @@ def _flops(job: Job, stage: int, model: ModelBytes) -> Flops:
         parts.append(_outside_layers(job))
     total = sum(parts, Flops())
     tensor = job.layout.tensor
+    return Flops(
+        total.forward / tensor, total.input_gradient / tensor, total.weight_gradient / tensor
+    )
+
+
+def _update_flops(job: Job, model: ModelBytes) -> float:
+    """Of the elements whose states a rank has."""
     each = 2 * job.storage.moments + job.storage.master
     if job.method.adapters:
         each = 2 * job.storage.moments_of_adapters
-    return Flops(
-        total.forward / tensor,
-        total.input_gradient / tensor,
-        total.weight_gradient / tensor,
-        ADAMW_OPERATIONS * model.states / each,
-    )
+    return ADAMW_OPERATIONS * model.states / each
 
 
 def _outside_layers(job: Job) -> Flops:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+Partial = tuple[tuple[float, int], ...]
+"""Bytes of gradients, and of how many tensor-parallel ranks each computes an addend of them."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -13,8 +16,7 @@ class Piece:
     `weights`: as stored. `gradients`, `states`: of what trains of them. `updated`: of the weights,
     those that an update changes. `unit`: what ZeRO-3 gathers at a time, such as a layer.
     `forward`, `backward`: that pass reads the weights. `copies`: tensor-parallel ranks that hold
-    the same. `partial`: bytes of gradients, and of how many tensor-parallel ranks each computes an
-    addend of them.
+    the same. `partial`: gradients that are addends only.
     """
 
     name: str
@@ -25,8 +27,8 @@ class Piece:
     updated: float = 0.0
     forward: bool = True
     backward: bool = True
-    copies: float = 1
-    partial: tuple[tuple[float, int], ...] = ()
+    copies: int = 1
+    partial: Partial = ()
 
 
 @dataclass(frozen=True)

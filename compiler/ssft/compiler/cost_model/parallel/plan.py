@@ -55,7 +55,7 @@ def _stage(facts: PlanFacts, layout: Layout, ends: list[int], stage: int) -> Ran
         activations=sum(facts.saved[first : last + 1]) * layout.in_flight(stage),
         temporaries=0.0,
         transfers=merged([*transfers, *_shared(facts, layout, ends, stage)]),
-        flops=Flops(*(facts.flops[phase] * share for phase in phases), update),
+        flops=Flops(**{phase: facts.flops[phase] * share for phase in phases}, update=update),
     )
 
 

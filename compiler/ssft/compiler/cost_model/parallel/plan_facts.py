@@ -132,7 +132,9 @@ def _uses(
 
     A view reads nothing; those who read the view do. An update reads its weight to replace it.
     """
-    arguments = {step_ir.body(step).arguments[a.index]: a.index for a in signature.parameters}
+    arguments: dict[ir.Value, int] = {
+        step_ir.body(step).arguments[a.index]: a.index for a in signature.parameters
+    }
     forward: dict[int, list[int]] = {}
     backward: set[int] = set()
     for op in step_ir.operations(step):
@@ -161,10 +163,11 @@ def _crossing(
 ) -> tuple[int, ...]:
     """Bytes alive between each position and the next that depend on parameters.
 
-    What depends on the batch and on constants alone, such as positions and masks, every stage makes
-    itself.
+    What depends on the batch, buffers and constants alone, such as positions and masks, every stage
+    makes itself.
     """
-    tainted = {step_ir.body(step).arguments[a.index] for a in signature.parameters}
+    arguments = step_ir.body(step).arguments
+    tainted: set[ir.Value] = {arguments[a.index] for a in signature.parameters if not a.buffer}
     last: dict[ir.Value, int] = {}
     for number, op in enumerate(forward):
         values = used_values(op)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from ssft.compiler.cost_model.activity import Activity, activities
 from ssft.compiler.cost_model.architecture import SPLIT_BY_INPUTS, Architecture, Linear
@@ -11,8 +12,8 @@ from ssft.compiler.cost_model.flops import Workload
 from ssft.compiler.cost_model.memory import Storage
 from ssft.compiler.cost_model.methods import Method
 from ssft.compiler.cost_model.parallel.layout import Layout
-from ssft.compiler.cost_model.parallel.pieces import Piece
-from ssft.compiler.cost_model.parallel.shards import shard
+from ssft.compiler.cost_model.parallel.pieces import Partial, Piece
+from ssft.compiler.cost_model.parallel.shards import Shard, shard
 from ssft.compiler.cost_model.training import LowRank
 
 
@@ -32,7 +33,7 @@ class Job:
         """Tokens of a microbatch."""
         return self.work.tokens // self.layout.microbatches
 
-    @property
+    @cached_property
     def active(self) -> list[Activity]:
         """What takes part in the backward pass, layer by layer."""
         requires = self.work.input_requires_grad
@@ -68,7 +69,14 @@ def stage_pieces(job: Job, stage: int, rank: int) -> list[Piece]:
 
 
 def _piece(
-    job: Job, name: str, unit: str, elements: float, trained: float, backward: bool, **more: float
+    job: Job,
+    name: str,
+    unit: str,
+    elements: float,
+    trained: float,
+    backward: bool,
+    copies: int = 1,
+    partial: Partial = (),
 ) -> Piece:
     """A piece of `elements` of the model's own weights, of which `trained` train."""
     storage = job.storage
@@ -80,7 +88,8 @@ def _piece(
         states=(2 * storage.moments + storage.master) * trained,
         updated=storage.weights * trained,
         backward=backward,
-        **more,
+        copies=copies,
+        partial=partial,
     )
 
 
@@ -94,9 +103,8 @@ def _linear(job: Job, linear: Linear, index: int, active: Activity, rank: int) -
     beside = isinstance(kind, LowRank)
     each = storage.adapters if beside else storage.gradients
     partial = tuple((each * elements, ranks) for elements, ranks in part.partial)
-    own = {} if beside else {"partial": partial}
-    trained = 0.0 if beside else part.trained
-    yield _piece(job, name, unit, part.weights, trained, backward, copies=part.copies, **own)
+    trained, own = (0.0, ()) if beside else (part.trained, partial)
+    yield _piece(job, name, unit, part.weights, trained, backward, part.copies, own)
     if beside:
         bytes_each = storage.adapters * part.trained
         states = 2 * storage.moments_of_adapters * part.trained
@@ -104,20 +112,31 @@ def _linear(job: Job, linear: Linear, index: int, active: Activity, rank: int) -
             f"{name} adapter", unit, bytes_each, bytes_each, states, bytes_each, partial=partial
         )
     if linear.bias:
-        everywhere = linear.name in SPLIT_BY_INPUTS
-        share = 1 if everywhere else part.weights / linear.weights
-        yield _vector(job, f"{name} bias", unit, linear.outputs * share, recomputed, everywhere)
+        if linear.name in SPLIT_BY_INPUTS:
+            yield _vector(job, f"{name} bias", unit, linear.outputs, recomputed)
+        else:
+            yield _split_bias(job, f"{name} bias", linear, part, unit, recomputed)
 
 
-def _vector(
-    job: Job, name: str, unit: str, elements: float, backward: bool, everywhere: bool = True
+def _vector(job: Job, name: str, unit: str, elements: float, backward: bool) -> Piece:
+    """A vector on every rank. Where tokens are split, a rank's gradient is of its own tokens."""
+    trained, ranks = job.method.outer * elements, job.layout.tensor
+    sums: Partial = ()
+    if job.layout.sequence and ranks > 1 and trained:
+        sums = ((job.storage.gradients * trained, ranks),)
+    return _piece(job, name, unit, elements, trained, backward, ranks, sums)
+
+
+def _split_bias(
+    job: Job, name: str, linear: Linear, part: Shard, unit: str, backward: bool
 ) -> Piece:
-    """A bias or norm. Where tokens are split, a rank's gradient is of its own tokens only."""
+    """A bias split like the rows of its matrix, and held by as many ranks."""
+    elements = linear.outputs * part.weights / linear.weights
     trained = job.method.outer * elements
-    split = everywhere and job.layout.sequence and job.layout.tensor > 1
-    sums = ((job.storage.gradients * trained, job.layout.tensor),) if split and trained else ()
-    copies = job.layout.tensor if everywhere else 1
-    return _piece(job, name, unit, elements, trained, backward, copies=copies, partial=sums)
+    sums: Partial = ()
+    if part.copies > 1 and trained:
+        sums = ((job.storage.gradients * trained, part.copies),)
+    return _piece(job, name, unit, elements, trained, backward, part.copies, sums)
 
 
 def _norms(job: Job, index: int, active: Activity) -> Iterator[Piece]:
