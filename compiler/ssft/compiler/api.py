@@ -22,6 +22,8 @@ def compile(
     optimizer: Any = None,
     recipe: Recipe | str = "full",
     max_grad_norm: float | None = None,
+    moments: str = "",
+    master_weights: bool = False,
     gradients: bool = False,
     batches: Iterable[Mapping[str, Any]] | None = None,
 ) -> Plan:
@@ -35,6 +37,9 @@ def compile(
             from parameters to one; default AdamW with learning rate 2e-4 and no weight decay.
         recipe: which parts train; a name stands for that method with its defaults.
         max_grad_norm: clip the gradient of what trains to this 2-norm.
+        moments: type of the optimizer states of bfloat16 and float16 parameters: ``"f32"``, or
+            empty for that of the parameter. The update is computed in f32 in any case.
+        master_weights: keep an f32 master of each such parameter; needs moments in f32.
         gradients: make the step return gradients, too.
         batches: what a recipe with ``calibrate`` measures the model with; default: `batch`.
 
@@ -45,7 +50,15 @@ def compile(
 
     if isinstance(recipe, str):
         recipe = Recipe.parse({"method": recipe})
-    captured = capture(model, batch, loss=loss, optimizer=optimizer, max_grad_norm=max_grad_norm)
+    captured = capture(
+        model,
+        batch,
+        loss=loss,
+        optimizer=optimizer,
+        max_grad_norm=max_grad_norm,
+        moments=moments,
+        master_weights=master_weights,
+    )
     given = None if batches is None else lambda inputs: batches
     return compile_captured(captured, recipe, Options(gradients=gradients, batches=given))
 
@@ -56,14 +69,25 @@ def compile_file(
     *,
     abstract: bool = False,
     max_grad_norm: float | None = None,
+    moments: str = "",
+    master_weights: bool = False,
     options: Options | None = None,
 ) -> Plan:
-    """Compiles the step that a model file defines; see docs/model-files.md for its contract."""
+    """Compiles the step that a model file defines; see docs/model-files.md for its contract.
+
+    `moments` and `master_weights` are those of `compile`.
+    """
     from ssft.compiler.frontend import capture_file, load_model_file
 
     options = options or Options()
     options.progress("running the model file")
     definition = load_model_file(path)
     options.progress("capturing the training step")
-    captured = capture_file(definition, abstract=abstract, max_grad_norm=max_grad_norm)
+    captured = capture_file(
+        definition,
+        abstract=abstract,
+        max_grad_norm=max_grad_norm,
+        moments=moments,
+        master_weights=master_weights,
+    )
     return compile_captured(captured, recipe, options, abstract=abstract)

@@ -55,9 +55,9 @@ def projections(loops: int, dimensions: Sequence[Sequence[int]]) -> ir.ArrayAttr
     return ir.ArrayAttr.get([ir.AffineMapAttr.get(map_) for map_ in maps])
 
 
-def starts_from_zeros(contraction: ir.Operation) -> bool:
+def starts_from_zeros(reduction: ir.Operation) -> bool:
     """Whether the accumulator is filled with zeros by a ``linalg.fill`` (or its generic form)."""
-    producer = owner(contraction.operands[2])
+    producer = owner(reduction.operands[len(reduction.operands) - 1])
     if producer is None or producer.name not in ("linalg.fill", "linalg.generic"):
         return False
     if producer.name == "linalg.generic":

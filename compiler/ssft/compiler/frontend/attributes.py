@@ -43,9 +43,12 @@ def optimizer_attribute(spec: OptimizerSpec) -> dict[str, Any]:
     """Describes the compiled-in optimizer: kind, default rate, PyTorch's options, further groups.
 
     ``groups``, present if the optimizer has several, lists of each its parameters, its options and
-    ``lr_scale``, its learning rate over that of the first.
+    ``lr_scale``, its learning rate over that of the first. ``moments`` and ``master_weights`` say
+    how half-precision parameters are updated, if they were asked for.
     """
     described = {"kind": spec.kind, "lr": spec.lr, **spec.hyper_parameters}
+    if spec.moments:
+        described |= {"moments": spec.moments, "master_weights": spec.master_weights}
     if len(spec.groups) > 1:
         described["groups"] = [
             {"parameters": list(group.names), "lr_scale": group.lr_scale, **group.options}

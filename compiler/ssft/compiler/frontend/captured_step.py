@@ -84,6 +84,8 @@ def capture(
     loss: LossFunction | None = None,
     optimizer: OptimizerLike | None = None,
     max_grad_norm: float | None = None,
+    moments: str = "",
+    master_weights: bool = False,
     source: str | None = None,
 ) -> CapturedStep:
     """Captures one training step of `model`, in the mode (train or eval) that it is in.
@@ -93,6 +95,8 @@ def capture(
     (default: ``outputs.loss``, or an output that is one number). `optimizer` is a fresh
     ``torch.optim`` AdamW, Adam or SGD instance or a function from parameters to one (default:
     AdamW, learning rate 2e-4, no weight decay). `max_grad_norm` clips the gradient's 2-norm.
+    Optimizer states of bfloat16 and float16 parameters are of the type `moments`, ``"f32"`` or
+    empty for that of the parameter; with `master_weights` f32 masters are kept of such parameters.
     `source` is the model file's path, for the record.
 
     Raises `UserError` for whatever the user can mend: an operation without a lowering, control flow
@@ -101,7 +105,7 @@ def capture(
     _check_model(model)
     tensors, constants = split_batch(batch)
     weights = _Weights.of(model)
-    spec = read_optimizer(optimizer, weights.parameters)
+    spec = read_optimizer(optimizer, weights.parameters, moments, master_weights)
     if max_grad_norm is not None and not max_grad_norm > 0:
         raise UserError(f"max_grad_norm is {max_grad_norm}, not a positive number")
     forward = export_forward(LossModule(model, constants, loss), tensors, weights.canonical)
@@ -125,12 +129,18 @@ def capture(
 
 
 def capture_file(
-    definition: ModelDefinition, *, abstract: bool = False, max_grad_norm: float | None = None
+    definition: ModelDefinition,
+    *,
+    abstract: bool = False,
+    max_grad_norm: float | None = None,
+    moments: str = "",
+    master_weights: bool = False,
 ) -> CapturedStep:
     """Captures the step that a model file defines.
 
     With `abstract`, ``model()`` and ``batch()`` run on tensors without data: any size fits in
-    memory, and the result has no weights. `max_grad_norm` overrides the file's.
+    memory, and the result has no weights. `max_grad_norm` overrides the file's; `moments` and
+    `master_weights` are those of `capture`.
     """
     with without_data() if abstract else contextlib.nullcontext(), definition.running():
         model = definition.call("model", abstract=abstract)
@@ -144,6 +154,8 @@ def capture_file(
                 loss=definition.loss,
                 optimizer=definition.optimizer,
                 max_grad_norm=limit,
+                moments=moments,
+                master_weights=master_weights,
                 source=definition.source,
             )
         except UserError as error:
@@ -171,8 +183,9 @@ def _inputs(
         role = "frozen" if group is None else "trainable"
         is_buffer = parameter is None
         roles[name] = Argument(role, name, aliases=weights.aliases(name), buffer=is_buffer)
-        for key in () if group is None else state_keys(spec.kind, group.options):
-            states[key, name] = torch.zeros_like(tensors[name])
+        dtype = tensors[name].dtype
+        for key in () if group is None else state_keys(spec, group.options, dtype):
+            states[key, name] = torch.zeros_like(tensors[name], dtype=spec.state_dtype(dtype))
     # All of one state, then all of the next.
     states = {pair: states[pair] for pair in sorted(states, key=lambda pair: pair[0])}
     example = StepValues(

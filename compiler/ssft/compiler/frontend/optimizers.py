@@ -23,6 +23,9 @@ _SUPPORTED: dict[type, str] = {
     torch.optim.Adam: "Adam",
     torch.optim.SGD: "SGD",
 }
+_HALF = (torch.bfloat16, torch.float16)
+MOMENTS = {"": None, "f32": torch.float32}
+"""Names of element types that optimizer states can be given; empty: that of the parameter."""
 # Options that carry a number or a flag of the formula, in the order in which they are reported.
 _FORMULA_OPTIONS: dict[str, tuple[str, ...]] = {
     "AdamW": ("betas", "eps", "weight_decay", "amsgrad", "maximize"),
@@ -52,12 +55,24 @@ class OptimizerSpec:
     """What the captured step needs to know of an optimizer.
 
     `kind` is ``"AdamW"``, ``"Adam"`` or ``"SGD"``; `lr` is the default value of the learning-rate
-    argument. `groups` partition the names of the parameters that the optimizer updates.
+    argument. `groups` partition the names of the parameters that the optimizer updates. States of
+    half-precision parameters are of type `moments`, a name in `MOMENTS`; with `master_weights` such
+    parameters have a further state that holds what rounding them has left over.
     """
 
     kind: str
     lr: float
     groups: tuple[ParameterGroup, ...] = field(default=())
+    moments: str = ""
+    master_weights: bool = False
+
+    def state_dtype(self, parameter: torch.dtype) -> torch.dtype:
+        """The element type of the states of parameters of a type."""
+        return (parameter in _HALF and MOMENTS[self.moments]) or parameter
+
+    def has_master(self, parameter: torch.dtype) -> bool:
+        """Whether parameters of a type are kept to more digits than they show."""
+        return self.master_weights and parameter in _HALF
 
     @property
     def hyper_parameters(self) -> dict[str, Any]:
@@ -73,14 +88,19 @@ OptimizerLike = torch.optim.Optimizer | Callable[[Iterable[nn.Parameter]], torch
 
 
 def read_optimizer(
-    optimizer: OptimizerLike | None, parameters: Mapping[str, nn.Parameter]
+    optimizer: OptimizerLike | None,
+    parameters: Mapping[str, nn.Parameter],
+    moments: str = "",
+    master_weights: bool = False,
 ) -> OptimizerSpec:
     """Reads `optimizer` over the named `parameters`.
 
     `optimizer` is a ``torch.optim`` instance, a function from a list of parameters to one, or None
-    for AdamW with learning rate 2e-4 and no weight decay. Raises `UserError` for an optimizer or an
+    for AdamW with learning rate 2e-4 and no weight decay. `moments` and `master_weights` are those
+    of `OptimizerSpec`; the latter needs moments in f32. Raises `UserError` for an optimizer or an
     option whose formula the captured step does not mirror.
     """
+    _check_moments(moments, master_weights)
     instance: Any = optimizer
     if optimizer is None:
         instance = torch.optim.AdamW(list(parameters.values()), lr=DEFAULT_LR, weight_decay=0.0)
@@ -96,7 +116,20 @@ def read_optimizer(
     names = {id(parameter): name for name, parameter in parameters.items()}
     base_lr = _number(instance.param_groups[0]["lr"], kind, "lr")
     groups = tuple(_read_group(group, kind, base_lr, names) for group in instance.param_groups)
-    return OptimizerSpec(kind, base_lr, groups)
+    return OptimizerSpec(kind, base_lr, groups, moments, master_weights)
+
+
+def _check_moments(moments: str, master_weights: bool) -> None:
+    if moments not in MOMENTS:
+        raise UserError(
+            f"optimizer states of type '{moments}' are not supported",
+            notes=["choose 'f32', or none: states are then of the type of their parameters"],
+        )
+    if master_weights and moments != "f32":
+        raise UserError(
+            "master weights need moments in f32: all states of a parameter are of one type",
+            notes=["ask for both: --moments f32 --master-weights"],
+        )
 
 
 def _call(

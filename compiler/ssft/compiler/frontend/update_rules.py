@@ -4,7 +4,8 @@ Each rule mirrors the single-tensor implementation of its class in torch 2.13. F
 the new parameter and the new states every operation is element-wise, with 0-d tensors as the only
 operands of another shape: passes that slice updates rely on it. Scalars that depend on the learning
 rate or the step count are computed in float64 and rounded once, where they meet a tensor, as
-PyTorch does with Python floats.
+PyTorch does with Python floats. Half-precision parameters are updated in float32, and what is new
+is rounded once, as PyTorch's fused implementations do: in bfloat16 0.999 is 1.
 """
 
 from __future__ import annotations
@@ -17,13 +18,26 @@ from torch import Tensor
 
 from ssft.compiler.frontend.optimizers import OptimizerSpec, ParameterGroup
 
+REMAINDER = "master_remainder"
+"""The state of a half-precision parameter that holds its master weight minus the parameter.
 
-def state_keys(kind: str, options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names, as in PyTorch's ``optimizer.state``, of the per-parameter states; all start at 0."""
-    if kind == "SGD":
-        return ("momentum_buffer",) if options["momentum"] else ()
+In float32, so that the sum of the two is the master weight exactly; zero at the start, as all
+states are.
+"""
+
+
+def state_keys(
+    spec: OptimizerSpec, options: Mapping[str, Any], parameter: torch.dtype
+) -> tuple[str, ...]:
+    """Names of the states of each parameter of a type; all start at 0.
+
+    Those of PyTorch's ``optimizer.state``, and `REMAINDER`.
+    """
+    master = (REMAINDER,) if spec.has_master(parameter) else ()
+    if spec.kind == "SGD":
+        return (*(("momentum_buffer",) if options["momentum"] else ()), *master)
     amsgrad = ("max_exp_avg_sq",) if options["amsgrad"] else ()
-    return ("exp_avg", "exp_avg_sq", *amsgrad)
+    return ("exp_avg", "exp_avg_sq", *amsgrad, *master)
 
 
 class UpdateRule:
@@ -60,11 +74,21 @@ class UpdateRule:
         self, parameter: Tensor, gradient: Tensor, states: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the new parameter and the new states; all have the parameter's shape."""
+        half = parameter.dtype in (torch.bfloat16, torch.float16)
+        dtype = torch.float32 if half else parameter.dtype
         if self.options["maximize"]:
             gradient = -gradient
-        if self.kind == "SGD":
-            return self._sgd(parameter, gradient, states)
-        return self._adam(parameter, gradient, states)
+        weight = parameter.to(dtype)
+        moments = {key: state.to(dtype) for key, state in states.items()}
+        remainder = moments.pop(REMAINDER, None)
+        if remainder is not None:
+            weight = weight + remainder
+        rule = self._sgd if self.kind == "SGD" else self._adam
+        weight, moments = rule(weight, gradient.to(dtype), moments)
+        new = weight.to(parameter.dtype)
+        if remainder is not None:
+            moments[REMAINDER] = weight - new.to(dtype)
+        return new, {key: state.to(states[key].dtype) for key, state in moments.items()}
 
     def _sgd(
         self, parameter: Tensor, gradient: Tensor, states: Mapping[str, Tensor]

@@ -140,6 +140,12 @@ def _importance_options(parser: argparse.ArgumentParser) -> None:
 def _step_options(parser: argparse.ArgumentParser) -> None:
     step = parser.add_argument_group("the step")
     step.add_argument("--max-grad-norm", type=float, metavar="NORM", help="clip the gradient norm")
+    step.add_argument(
+        "--moments", choices=["f32"], default="", help="of half-precision weights (theirs)"
+    )
+    step.add_argument(
+        "--master-weights", action="store_true", help="keep half-precision weights in f32, too"
+    )
     step.add_argument("--gradients", action="store_true", help="make the step return gradients")
     step.add_argument(
         "--abstract", action="store_true", help="no weights: plan models that fit no memory"
@@ -237,6 +243,8 @@ def _compile(parsed: argparse.Namespace, recipe: Recipe, options: Options) -> Pl
             recipe,
             abstract=parsed.abstract,
             max_grad_norm=parsed.max_grad_norm,
+            moments=parsed.moments,
+            master_weights=parsed.master_weights,
             options=options,
         )
     context, module = parse_module(parsed.input)

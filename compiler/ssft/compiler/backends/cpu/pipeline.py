@@ -24,6 +24,7 @@ from ssft.compiler.passes.cpu_shield_contractions import CpuShieldContractionsPa
 from ssft.compiler.passes.cpu_split_loops import CpuSplitLoopsPass
 from ssft.compiler.passes.cpu_split_reductions import CpuSplitReductionsPass
 from ssft.compiler.passes.cpu_tune_functions import CpuTuneFunctionsPass
+from ssft.compiler.passes.cpu_widen_sums import CpuWidenSumsPass
 from ssft.compiler.passes.cpu_write_in_place import CpuWriteInPlacePass
 
 Stage = str | Pass
@@ -32,6 +33,7 @@ TENSOR_STAGES: tuple[Stage, ...] = (
     ConvertSsftToLinalgPass(),
     "inline,symbol-dce,canonicalize,cse",
     "func.func(linalg-generalize-named-ops)",
+    CpuWidenSumsPass(),
     CpuMoveTransposesPass(),
     CpuExpandContractionsPass(),
     "canonicalize,cse",
