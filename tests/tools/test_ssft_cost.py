@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,50 @@ def test_configuration_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert json.loads(capsys.readouterr().out)["architecture"]["name"] == "small"
 
 
+def test_parallel_step_is_told_by_purpose_and_link(capsys: pytest.CaptureFixture[str]):
+    layout = ["--data", "8", "--zero", "1", "--tensor", "2", "--pipeline", "2", "--batch", "4"]
+    speed = ["--link", "nvlink=300e9:8,ib=25e9", "--flops", "312e12"]
+    assert main(["parallel", "llama-2-7b", "--method", "s2ft", *layout, *speed]) == 0
+    text = capsys.readouterr().out
+    assert "32 ranks: 8 data x 2 tensor x 2 pipeline, ZeRO stage 1, 32 x 512 tokens" in text
+    for word in ("reduce-scatter", "all-reduce", "point-to-point", "nvlink", "bubble 25.0 %"):
+        assert word in text
+    assert "computing / communication:" in text
+
+
+def test_parallel_report_adds_up(capsys: pytest.CaptureFixture[str]):
+    arguments = ["parallel", "--model", "llama-2-7b", "--method", "s2ft", "--ratio", "0.05"]
+    arguments += ["--data", "4", "--pipeline", "2", "--batch", "2", "--link", "ib=25e9"]
+    assert main([*arguments, "--json", "-"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["reports"]
+    memory, sent = found["memory_bytes"], found["sent_bytes"]
+    assert sum(memory.values()) == 2 * memory["total"]
+    assert sum(sent["by_group"].values()) == sent["total"] == sum(sent["by_purpose"].values())
+    assert sum(each["sent_bytes"] for each in found["transfers"]) == sent["total"]
+    assert [rank["stage"] for rank in found["per_rank"]] == [0, 1]
+    assert found["all_ranks"]["memory_bytes"] == 4 * sum(
+        rank["memory_bytes"]["total"] for rank in found["per_rank"]
+    )
+    assert found["seconds"]["communication"] == pytest.approx(sent["total"] / 25e9)
+    assert found["full"]["sent_bytes"]["total"] > 20 * sent["total"]
+
+
+def test_sweep_has_a_row_for_each_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "rows.csv"
+    sweeps = ["--sweep", "data=1,2,8", "--sweep", "tensor=1,3"]
+    assert main(["parallel", "llama-3-8b", "--zero", "1", *sweeps, "--csv", str(path)]) == 0
+    assert "data 8, tensor 3: 32 heads cannot be split into 3" in capsys.readouterr().out
+    rows = list(csv.DictReader(path.open()))
+    assert [(row["data"], row["tensor"]) for row in rows] == [
+        (data, tensor) for data in "128" for tensor in "13"
+    ]
+    first, *_ = rows
+    assert first["sent_bytes"] == "0" and int(first["total_bytes"]) > 8 * 8e9
+    assert [bool(row["refused"]) for row in rows] == [False, True] * 3
+    states = [int(row["optimizer_state_bytes"]) for row in rows[::2]]
+    assert states[0] == 2 * states[1] == 8 * states[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -106,6 +151,21 @@ def test_configuration_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         (["model", "llama-2-7b", "--attention-sparsity", "1=0.5"], 2, "is for --method sparselora"),
         (["model", "llama-2-7b", "--method", "lora", "--targets", "x"], 1, "no projection 'x'"),
         (["model", "llama-2-7b", "--json", "gone/x.json"], 1, "does not exist"),
+        (["parallel"], 2, "give either the name of a model"),
+        (["parallel", "llama-2-7b", "--model", "llama-2-13b"], 2, "two models"),
+        (["parallel", "llama-2-7b", "--plan", "p.mlir"], 2, "either a model or --plan"),
+        (["parallel", "--plan", "gone.mlir"], 1, "cannot read plan 'gone.mlir'"),
+        (["parallel", "--plan", "p", "--sweep", "batch=1"], 2, "batch of a plan cannot be swept"),
+        (["parallel", "llama-2-7b", "--tensor", "3"], 2, "32 heads cannot be split into 3"),
+        (["parallel", "llama-2-7b", "--microbatches", "3"], 2, "cannot be cut into 3"),
+        (["parallel", "llama-2-7b", "--link", "ib"], 2, "not a link and its bandwidth"),
+        (["parallel", "llama-2-7b", "--link", "a=1e9,b=1e9"], 2, "'a' must join more than 1"),
+        (["parallel", "llama-2-7b", "--link", "a=1e9:8"], 2, "'a' must join all ranks"),
+        (["parallel", "llama-2-7b", "--sweep", "rank=1"], 2, "'rank' cannot be swept"),
+        (["parallel", "llama-2-7b", "--sweep", "data=a"], 2, "'data=a' is no sweep"),
+        (["parallel", "llama-2-7b", "--sweep", "data=0"], 2, "data 0 is not at least 1"),
+        (["parallel", "llama-2-7b", "--flops", "-1"], 2, "--flops -1.0 is not positive"),
+        (["parallel", "llama-2-7b", "--csv", "gone/x.csv"], 1, "does not exist"),
     ],
 )
 def test_mistake_is_explained(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssft.compiler.cost_model.published import TABLES, Row, Table
+from ssft.compiler.cost_model.published import TABLES, Row, Table, memory_bounds
 
 
 def by_label(name: str) -> dict[str, Row]:
@@ -102,3 +102,29 @@ def test_rounding_comes_before_comparison():
     row = Row("a", 0.5, 0.6004)
     assert not table(row, relative=False).ok
     assert table(row, relative=False, decimals=2).ok
+
+
+@pytest.mark.parametrize(
+    ("method", "printed"),
+    [
+        # Worked out by hand for Llama-2-7B at 1 x 512, 1 x 2048, 16 x 512, 16 x 2048, without
+        # checkpointing and then with it; GB.
+        ("full", (83.1, 89.9, 116.9, 225.1, 81.2, 82.1, 85.7, 100.1)),
+        ("lora", (16.4, 23.2, 50.2, 158.4, 14.4, 15.3, 18.9, 33.3)),
+        ("s2ft", (15.7, 20.5, 40.0, 118.0, 14.3, 15.2, 18.5, 32.0)),
+    ],
+)
+def test_memory_bounds_by_hand(method: str, printed: tuple[float, ...]):
+    rows = [row for label, row in by_label("memory-bounds").items() if f"7b {method} " in label]
+    found = [row.published for row in rows]
+    assert found == pytest.approx(printed, abs=0.0501)
+
+
+@pytest.mark.parametrize("setting", memory_bounds.settings(), ids=lambda setting: setting.label)
+def test_memory_is_within_two_percent_of_the_bound_and_all_of_it_explained(
+    setting: memory_bounds.Setting,
+):
+    bound, found = memory_bounds.formula_bytes(setting), memory_bounds.account_bytes(setting)
+    assert abs(found / bound - 1) <= 0.02
+    explained = sum(memory_bounds.differences(setting).values())
+    assert found - bound == pytest.approx(explained, abs=1)

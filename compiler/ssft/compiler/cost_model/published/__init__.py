@@ -9,16 +9,26 @@ from collections.abc import Callable
 
 from ssft.compiler.cost_model.published import (
     flop_ratios,
+    memory_bounds,
     s2ft_fig5,
     saved_activations,
     sift_table1,
     sparselora_table12,
+    zero_fig1,
 )
 from ssft.compiler.cost_model.published.comparison import Row, Table
 
 TABLES: dict[str, Callable[[], Table]] = {
     module.NAME: module.table
-    for module in (s2ft_fig5, sift_table1, flop_ratios, saved_activations, sparselora_table12)
+    for module in (
+        s2ft_fig5,
+        sift_table1,
+        flop_ratios,
+        saved_activations,
+        memory_bounds,
+        sparselora_table12,
+        zero_fig1,
+    )
 }
 """Functions that compute a table, by its name."""
 
