@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
 import torch
-from models import NORM, Size, hand_written_s2ft, lora, make_batch, make_model
+from models import DTYPES, NORM, Size, hand_written_s2ft, lora, make_batch, make_model
 from torch import nn
 
 RATIO = 0.05
@@ -98,14 +99,32 @@ TORCH: dict[str, tuple[Callable[[Size], nn.Module], bool]] = {
     "torch.compile, S2FT by hand": (lambda size: hand_written_s2ft(size, RATIO), True),
 }
 PLANS = {"plan, dense": "full", "plan, LoRA r16": "lora", "plan, S2FT": "s2ft"}
-NAMES = (*TORCH, *PLANS)
+SINGLE = ", f32 weights"
+"""Behind the name of a plan: the same with weights in f32, where others are in bf16."""
+WIDE = ", f32 masters"
+"""Behind the name of a plan: weights in bf16, moments and master weights in f32."""
+
+
+def names(dtype: str) -> tuple[str, ...]:
+    """The contenders whose weights are of a type in `DTYPES`, and f32 plans to compare with."""
+    if dtype == "f32":
+        return (*TORCH, *PLANS)
+    more = [name + suffix for suffix in (WIDE, SINGLE) for name in PLANS if "LoRA" not in name]
+    return (*TORCH, *PLANS, *more)
+
+
+def plan_kind(name: str) -> str | None:
+    """What a contender that is a plan trains, as in `PLANS`; None if it is none."""
+    return PLANS.get(name.removesuffix(WIDE).removesuffix(SINGLE))
 
 
 def write_plan(name: str, size: Size, path: Path) -> dict[str, float]:
     """Compiles the plan of a contender to `path`; seconds of capture and of all of it."""
     from ssft.compiler import Recipe, compile
 
-    kind = PLANS[name]
+    kind = plan_kind(name)
+    if name.endswith(SINGLE):
+        size = replace(size, dtype=DTYPES["f32"])
     model = lora(size) if kind == "lora" else make_model(size)
     recipe = Recipe("s2ft", ratio=RATIO) if kind == "s2ft" else Recipe("full")
     start = perf_counter()
@@ -115,6 +134,8 @@ def write_plan(name: str, size: Size, path: Path) -> dict[str, float]:
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.0),
         recipe=recipe,
         max_grad_norm=NORM,
+        moments="f32" if name.endswith(WIDE) else "",
+        master_weights=name.endswith(WIDE),
     )
     seconds = perf_counter() - start
     plan.save(path)
@@ -131,4 +152,4 @@ def make_step(name: str, size: Size, directory: Path, device: str = "cpu") -> St
 
 def plan_path(name: str, directory: Path) -> Path:
     """Where a contender's plan is."""
-    return directory / f"{PLANS[name]}.mlir"
+    return directory / (name.replace(" ", "-").replace(",", "") + ".mlir")

@@ -17,7 +17,10 @@ NORM = 1.0
 
 @dataclass(frozen=True)
 class Size:
-    """A transformer and its batch; `key_heads` below `heads` is grouped-query attention."""
+    """A transformer and its batch; `key_heads` below `heads` is grouped-query attention.
+
+    `dtype` is that of the weights, a name in torch.
+    """
 
     hidden: int
     layers: int
@@ -28,6 +31,7 @@ class Size:
     length: int
     key_heads: int = 0
     kind: str = "llama"
+    dtype: str = "float32"
 
     @property
     def head_size(self) -> int:
@@ -49,8 +53,20 @@ def deep(size: Size, layers: int) -> Size:
     return replace(size, layers=layers)
 
 
+DTYPES = {"f32": "float32", "bf16": "bfloat16"}
+
+
+def sized(name: str, dtype: str = "f32") -> Size:
+    """The size called `name`, with weights of a type in `DTYPES`."""
+    return replace(SIZES[name], dtype=DTYPES[dtype])
+
+
 def make_model(size: Size) -> nn.Module:
     """The model in training mode, with SDPA attention and without dropout."""
+    return _make_model(size).to(getattr(torch, size.dtype)).train()
+
+
+def _make_model(size: Size) -> nn.Module:
     torch.manual_seed(0)
     if size.kind == "bert":
         config = BertConfig(
@@ -64,7 +80,7 @@ def make_model(size: Size) -> nn.Module:
             attention_probs_dropout_prob=0.0,
             attn_implementation="sdpa",
         )
-        return BertForMaskedLM(config).train()
+        return BertForMaskedLM(config)
     config = LlamaConfig(
         vocab_size=size.vocabulary,
         hidden_size=size.hidden,
@@ -76,7 +92,7 @@ def make_model(size: Size) -> nn.Module:
         attn_implementation="sdpa",
         use_cache=False,
     )
-    return LlamaForCausalLM(config).train()
+    return LlamaForCausalLM(config)
 
 
 def make_batch(size: Size) -> dict[str, torch.Tensor]:

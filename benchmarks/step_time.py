@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 WARM_UP = 3
@@ -50,17 +50,19 @@ def main() -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures of all contenders."""
     import torch
-    from contenders import NAMES, PLANS, plan_path, write_plan
-    from models import SIZES
+    from contenders import names as contenders
+    from contenders import plan_kind, plan_path, write_plan
+    from models import sized
 
     torch.set_num_threads(options.threads)
     torch.set_float32_matmul_precision(options.precision)
-    size = SIZES[options.size]
-    names = [n for n in NAMES if n == NAMES[0] or re.search(options.only, n)]
+    size = sized(options.size, options.dtype)
+    first, *others = contenders(options.dtype)
+    names = [first, *(name for name in others if re.search(options.only, name))]
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
     for name in names:
         _say(f"{name}: alone")
-        if name in PLANS:
+        if plan_kind(name):
             found[name] |= write_plan(name, size, plan_path(name, options.directory))
         if not options.quick:
             cold, warm = (_alone(name, options) for _ in range(2))
@@ -79,6 +81,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "size": options.size,
         "threads": options.threads,
         "precision": options.precision,
+        "dtype": options.dtype,
+        "cpu_time": options.cpu_time,
         "device": options.device,
         "rounds": options.rounds,
         "processor": _processor(),
@@ -91,21 +95,23 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def _interleaved(names: list[str], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Times all contenders in turn; the quantiles are of `options.rounds` rounds."""
     from contenders import make_step
-    from models import SIZES
+    from models import sized
 
+    size = sized(options.size, options.dtype)
+    clock = process_time if options.cpu_time else perf_counter
     steps = {}
     for name in names:
         _say(f"{name}: warming up")
-        steps[name] = make_step(name, SIZES[options.size], options.directory, options.device)
+        steps[name] = make_step(name, size, options.directory, options.device)
         for _ in range(WARM_UP):
             steps[name].run()
     times: dict[str, list[float]] = {name: [] for name in names}
     for number in range(options.rounds):
         _say(f"round {number + 1} of {options.rounds}")
         for name, step in steps.items():
-            start = perf_counter()
+            start = clock()
             step.run()
-            times[name].append(perf_counter() - start)
+            times[name].append(clock() - start)
     phases: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for number in range(1 + options.rounds // 2):
         _say(f"phases, round {number} of {options.rounds // 2}")
@@ -130,10 +136,10 @@ def _interleaved(names: list[str], options: argparse.Namespace) -> dict[str, dic
 def run_alone(options: argparse.Namespace) -> dict[str, float]:
     """Time to the first step and peak memory of one contender; both over the imports' own."""
     name = options.alone
-    from contenders import PLANS, make_step
-    from models import SIZES
+    from contenders import make_step, plan_kind
+    from models import sized
 
-    if name in PLANS:
+    if plan_kind(name):
         import numpy  # noqa: F401
 
         from ssft.runtime import Session  # noqa: F401
@@ -144,7 +150,8 @@ def run_alone(options: argparse.Namespace) -> dict[str, float]:
     torch.mm(torch.ones(64, 64), torch.ones(64, 64))  # libraries' own start
     before = _memory("VmRSS")
     start = perf_counter()
-    step = make_step(name, SIZES[options.size], options.directory, options.device)
+    size = sized(options.size, options.dtype)
+    step = make_step(name, size, options.directory, options.device)
     step.run()
     first = perf_counter() - start
     for _ in range(WARM_UP):
@@ -156,6 +163,7 @@ def _alone(name: str, options: argparse.Namespace) -> dict[str, float]:
     command = [sys.executable, __file__, "--alone", name, "--size", options.size]
     command += ["--threads", str(options.threads), "--directory", str(options.directory)]
     command += ["--precision", options.precision, "--device", options.device]
+    command += ["--dtype", options.dtype]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE)
     if done.returncode:
         raise SystemExit(f"{name} failed alone:\n{done.stderr}")
@@ -196,7 +204,8 @@ def show(result: dict[str, Any]) -> None:
 
     table = Table(
         title=f"size {result['size']}, {result['threads']} threads, {result['rounds']} rounds, "
-        f"products in {result['precision']} precision; {result['processor']}, "
+        f"weights in {result['dtype']}, products in {result['precision']} precision, "
+        f"{'CPU' if result['cpu_time'] else 'wall'} time; {result['processor']}, "
         f"torch {result['torch']}",
         title_justify="left",
     )
@@ -239,6 +248,8 @@ def _arguments() -> argparse.Namespace:
         default="highest",
         help="of f32 matrix products, PyTorch's and ours (default: highest)",
     )
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32", help="of the weights")
+    parser.add_argument("--cpu-time", action="store_true", help="of all threads, for busy machines")
     parser.add_argument("--device", default="", help="of the plans (default: cpu at --precision)")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="", metavar="REGEX", help="contenders beside dense eager")

@@ -79,7 +79,7 @@ def _sum(op: ir.Operation, arguments: tuple[ir.Value, ...]) -> ir.Value:
     combiner = accumulators(op)[0]
     block = op.regions[0].blocks[0]
     *_, accumulator = block.arguments
-    mapping = dict(zip(block.arguments, arguments, strict=True))
+    mapping: dict[ir.Value, ir.Value] = dict(zip(block.arguments, arguments, strict=True))
     *body, _ = (inner.operation for inner in block.operations)
     for inner in body:
         if inner == combiner:
