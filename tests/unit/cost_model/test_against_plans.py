@@ -38,7 +38,7 @@ def model():
     config = LlamaConfig({settings}, use_cache=False, attn_implementation="sdpa")
     model = LlamaForCausalLM(config)
     {wrap}
-    return model.train()
+    return model.to(torch.{dtype}).train()
 
 
 def batch():
@@ -65,7 +65,12 @@ ONE_REAL_LAYER = Architecture(
 
 
 def report(
-    tmp_path: Path, shapes: Architecture, work: Workload, recipe: Recipe, wrap: str = ""
+    tmp_path: Path,
+    shapes: Architecture,
+    work: Workload,
+    recipe: Recipe,
+    wrap: str = "",
+    dtype: str = "float32",
 ) -> dict[str, Any]:
     settings = {
         "vocab_size": shapes.vocabulary,
@@ -78,19 +83,21 @@ def report(
     file = tmp_path / "model.py"
     keywords = ", ".join(f"{key}={value}" for key, value in settings.items())
     file.write_text(
-        MODEL_FILE.format(settings=keywords, shape=(work.batch, work.length), wrap=wrap)
+        MODEL_FILE.format(
+            settings=keywords, shape=(work.batch, work.length), wrap=wrap, dtype=dtype
+        )
     )
     return compile_file(file, recipe, abstract=True).report()
 
 
-def saved(shapes: Architecture, method: Method, work: Workload) -> float:
+def saved(shapes: Architecture, method: Method, work: Workload, each: int = 4) -> float:
     """The model's bytes, and what the plan keeps that is no activation of the transformer."""
-    layers, outer, _ = saved_bytes(shapes, method, work, compiled, each=4)
+    layers, outer, _ = saved_bytes(shapes, method, work, compiled, each=each)
     shifted_labels = work.batch * (work.length + 1) * 8
     number_of_labels = 4
     # Tables of positions are made once for the batch; the account charges them to each sequence.
     active = any(layer for layer in method.layers)
-    tables = 2 * shapes.head_size * 4 * work.length * (work.batch - 1) * active
+    tables = 2 * shapes.head_size * each * work.length * (work.batch - 1) * active
     return layers + outer - tables + shifted_labels + number_of_labels
 
 
@@ -119,6 +126,17 @@ def test_one_layer_of_a_real_model(tmp_path: Path):
     assert found["total_parameters"] == ONE_REAL_LAYER.parameters
     compare(found, ONE_REAL_LAYER, method, work)
     compare(found["dense"], ONE_REAL_LAYER, full(ONE_REAL_LAYER), work)
+
+
+def test_bfloat16_model_keeps_in_fp32_what_is_computed_so(tmp_path: Path):
+    work = Workload(batch=2, length=24)
+    found = report(tmp_path, SMALL, work, Recipe("s2ft", ratio=0.25), dtype="bfloat16")
+    method = s2ft(SMALL, {"o": 0.25, "down": 0.25})
+    kept = found["memory_bytes"]["saved_activations"]
+    assert kept == saved(SMALL, method, work, each=2)
+    assert kept > saved(SMALL, method, work) / 2
+    dense = found["dense"]["memory_bytes"]["saved_activations"]
+    assert dense == saved(SMALL, full(SMALL), work, each=2)
 
 
 def test_columns_of_every_matrix(tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -100,21 +101,41 @@ def _show_seconds(out: Console, report: Report) -> None:
         out.print(f"FLOPs per byte sent: {intensity:,.0f}")
 
 
+_HEADINGS = {
+    "weights_bytes": "weights",
+    "gathered_weights_bytes": "gathered",
+    "gradients_bytes": "gradients",
+    "optimizer_state_bytes": "states",
+    "saved_activations_bytes": "kept",
+    "temporaries_bytes": "temp.",
+    "total_bytes": "total",
+    "sent_tensor_bytes": "sent: tensor",
+    "sent_data_bytes": "data",
+    "sent_pipeline_bytes": "pipeline",
+    "sent_bytes": "all",
+    "communication_seconds": "comm. ms",
+    "computing_seconds": "comp. ms",
+    "microbatches": "micro",
+}
+"""Of a sweep's columns, short: there are many."""
+
+
 def show_sweep(rows: Sequence[Mapping[str, Any]], settings: Sequence[str], title: str) -> None:
     """Prints the rows of a sweep; what cannot be split is listed below."""
     found = [row for row in rows if "refused" not in row]
     keys = list(dict.fromkeys(key for row in found for key in row if key not in settings))
     keys = [key for key in keys if any(row[key] for row in found)]
     unit, size = _unit(max((row["total_bytes"] for row in found), default=0))
-    grid = Grid()
+    grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for key in (*settings, *keys):
-        heading = key.removesuffix("_bytes").replace("_seconds", ", ms").replace("_", " ")
-        grid.add_column(heading, justify="right")
+        grid.add_column(_HEADINGS.get(key, key), justify="right", no_wrap=True)
     for row in found:
         cells = [_swept(key, row[key], size) for key in keys]
         grid.add_row(*(f"{row[name]}" for name in settings), *cells)
     out = console()
-    out.print(f"[bold]{escape(title)}[/]: {unit} of the fullest rank, {unit} sent a step")
+    out.print(
+        f"[bold]{escape(title)}[/]: {unit} on the fullest rank, {unit} sent a step by the busiest"
+    )
     out.print(grid)
     refused = [
         ", ".join(f"{name} {row[name]}" for name in settings) + f": {row['refused']}"
@@ -125,9 +146,11 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], settings: Sequence[str], title
 
 
 def _swept(key: str, value: float, unit: float) -> str:
-    if key.endswith("_bytes"):
-        return f"{value / unit:,.2f}"
-    return f"{1e3 * value:,.2f}" if key.endswith("_seconds") else f"{value:,}"
+    scale = unit if key.endswith("_bytes") else 1e-3 if key.endswith("_seconds") else None
+    if scale is None:
+        return f"{value:,}"
+    figure = value / scale
+    return f"{figure:,.{2 if figure < 100 else 1 if figure < 1000 else 0}f}"
 
 
 def _unit(largest: float) -> tuple[str, float]:

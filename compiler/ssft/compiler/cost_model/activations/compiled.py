@@ -12,7 +12,9 @@ of a transformers Llama with scaled_dot_product_attention; tests compare them. D
   because the tensors that they are slices of are not kept;
 * a low-rank adapter keeps its r channels; its input is recomputed like any norm's output;
 * the first layer's input is not kept: it is looked up in the embedding again;
-* everything has the model's dtype: the CPU backend has no bf16 yet, so 4 bytes.
+* of a bf16 model, what is computed in fp32 is kept in fp32: inputs of norms, q, k, v and
+  probabilities, the gate before its activation, the loss. The up projection, the attention output
+  and slices have 2 bytes.
 """
 
 from __future__ import annotations
@@ -26,26 +28,27 @@ from ssft.compiler.cost_model.activations.saved import (
 
 
 def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
-    """Returns what one layer keeps; `each` is the bytes of an element."""
+    """Returns what one layer keeps; `each` is the bytes of an element of the model's dtype."""
     shapes, active = layer.architecture, layer.active
     hidden, inner = shapes.hidden, shapes.feed_forward
-    width = shapes.attention_width
+    width, wide = shapes.attention_width, max(each, 4)
+    in_block = active.inner or layer.needs_whole("down")
     first = active.input or layer.needs_whole("q", "k", "v")
     second = active.feed_forward_input or layer.needs_whole(*shapes.feed_forward_inputs)
     values = present(
-        (first and layer.index, Saved("input of norm 1", hidden, each)),
-        (first, Saved("statistic of norm 1", 1, each, channels=False)),
+        (first and layer.index, Saved("input of norm 1", hidden, wide)),
+        (first, Saved("statistic of norm 1", 1, wide, channels=False)),
         (True, Saved("slices of the output of norm 1", _slices(layer, "q", "k", "v"), each)),
-        (active.key, Saved("q", width, each, region="inner")),
-        (active.query, Saved("k, repeated to all heads", width, each, region="inner")),
-        (active.scores, Saved("v", shapes.key_value_width, each, region="inner")),
+        (active.key, Saved("q", width, wide, region="inner")),
+        (active.query, Saved("k, repeated to all heads", width, wide, region="inner")),
+        (active.scores, Saved("v", shapes.key_value_width, wide, region="inner")),
         (
             active.attention,
-            Saved("probabilities", shapes.heads * layer.length, each, region="inner"),
+            Saved("probabilities", shapes.heads * layer.length, wide, region="inner"),
         ),
         (True, Saved("attention output, or its slice", layer.kept("o"), each, region="inner")),
-        (second, Saved("input of norm 2", hidden, each)),
-        (second, Saved("statistic of norm 2", 1, each, channels=False)),
+        (second, Saved("input of norm 2", hidden, wide)),
+        (second, Saved("statistic of norm 2", 1, wide, channels=False)),
         (
             True,
             Saved(
@@ -54,10 +57,8 @@ def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
                 each,
             ),
         ),
-        (
-            active.inner or layer.needs_whole("down"),
-            Saved("gate and up", len(shapes.feed_forward_inputs) * inner, each, region="inner"),
-        ),
+        (in_block, Saved("gate", inner, wide, region="inner")),
+        (in_block, Saved("up", inner, each, region="inner")),
         (True, Saved("slice of the input of down", _slices(layer, "down"), each, region="inner")),
     )
     return [*values, *low_rank_channels(layer, each)]
@@ -70,10 +71,10 @@ def _slices(layer: LayerView, *projections: str) -> int:
 
 def outer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
     """Returns what the last norm, the loss and the rotary tables keep; `layer` is the last one."""
-    shapes, active = layer.architecture, layer.active
+    shapes, active, wide = layer.architecture, layer.active, max(each, 4)
     return present(
         (active.attention, Saved("rotary tables", 2 * shapes.head_size, each, False, "replicated")),
-        (active.output, Saved("input of the last norm", shapes.hidden, each)),
-        (active.output, Saved("statistic of the last norm", 1, each, channels=False)),
-        (active.output, Saved("log-softmax", shapes.vocabulary, each, region="inner")),
+        (active.output, Saved("input of the last norm", shapes.hidden, wide)),
+        (active.output, Saved("statistic of the last norm", 1, wide, channels=False)),
+        (active.output, Saved("log-softmax", shapes.vocabulary, wide, region="inner")),
     )
