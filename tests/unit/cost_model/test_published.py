@@ -128,3 +128,18 @@ def test_memory_is_within_two_percent_of_the_bound_and_all_of_it_explained(
     assert abs(found / bound - 1) <= 0.02
     explained = sum(memory_bounds.differences(setting).values())
     assert found - bound == pytest.approx(explained, abs=1)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        setting
+        for setting in memory_bounds.settings()
+        if setting.method.name == "s2ft" and not setting.checkpointing
+    ],
+    ids=lambda setting: setting.label,
+)
+def test_what_plans_keep_more_than_the_bound_is_explained(setting: memory_bounds.Setting):
+    more = memory_bounds.plan_bytes(setting) - memory_bounds.formula_bytes(setting)
+    explained = sum(memory_bounds.plan_differences(setting).values())
+    assert more == pytest.approx(explained, abs=1)

@@ -45,8 +45,9 @@ class Setting:
 def table() -> Table:
     """Returns the formula's bytes and the account's, with what makes the difference."""
     data = load(NAME)
-    rows = [_row(setting) for setting in settings(data)]
-    return build(NAME, data, rows)
+    found = settings(data)
+    remarks = [_plan_remark(setting) for setting in found if _is_first_of_s2ft(setting)]
+    return build(NAME, data, [_row(setting) for setting in found], remarks)
 
 
 def settings(data: dict[str, Any] | None = None) -> list[Setting]:
@@ -117,10 +118,50 @@ def account_bytes(setting: Setting) -> float:
     ).total
 
 
+def plan_bytes(setting: Setting) -> float:
+    """Returns the bytes with what plans of this compiler keep for a bf16 model."""
+    work = Workload(setting.batch, setting.length)
+    return step_memory(setting.shapes, setting.method, work, STORAGE, compiled).total
+
+
+def plan_differences(setting: Setting) -> dict[str, float]:
+    """Returns what an S2FT plan keeps more, or less, than the formula, in bytes."""
+    shapes, method, tokens = setting.shapes, setting.method, setting.tokens
+    layers, hidden, inner = shapes.layers, shapes.hidden, shapes.feed_forward
+    attention = layers - 1  # The first one has no backward pass.
+    query_key_value = 2 * shapes.attention_width + shapes.key_value_width
+    selected = sum(
+        method.training(index, name).kept_inputs(shapes.linear(name))
+        for index in range(layers)
+        for name in ("o", "down")
+    )
+    last = 4 * hidden + 4 + 4 * shapes.head_size
+    per_token = {
+        "probabilities": 4 * attention * shapes.heads * setting.length,
+        "norms' inputs in fp32": 2 * hidden * (layers + attention),
+        "q, k, v in fp32": 2 * attention * query_key_value,
+        "gates in fp32": 2 * layers * inner,
+        "no attention outputs": -2 * layers * hidden,
+        "selected channels": 2 * selected,
+        "first layer": -2 * (hidden + query_key_value),
+        "statistics, last norm, positions": 4 * (layers + attention) + last,
+        "no second copy of the logits": -2 * shapes.vocabulary,
+    }
+    return {name: tokens * count for name, count in per_token.items()}
+
+
+def _is_first_of_s2ft(setting: Setting) -> bool:
+    return (setting.method.name, setting.tokens, setting.checkpointing) == ("s2ft", 512, False)
+
+
+def _plan_remark(setting: Setting) -> str:
+    terms = [f"{name} {value / _GB:+.3f}" for name, value in plan_differences(setting).items()]
+    bound, found = formula_bytes(setting) / _GB, plan_bytes(setting) / _GB
+    return f"this compiler, {setting.label}: {found:.3f} = {bound:.3f}, {', '.join(terms)}"
+
+
 def _row(setting: Setting) -> Row:
     more = {title: value / _GB for title, value in differences(setting).items()}
     if not setting.checkpointing:
-        work = Workload(setting.batch, setting.length)
-        ours = step_memory(setting.shapes, setting.method, work, STORAGE, compiled)
-        more["this compiler"] = ours.total / _GB
+        more["this compiler"] = plan_bytes(setting) / _GB
     return Row(setting.label, formula_bytes(setting) / _GB, account_bytes(setting) / _GB, more=more)
