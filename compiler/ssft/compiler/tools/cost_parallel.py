@@ -103,14 +103,14 @@ def plan_reporter(parsed: argparse.Namespace) -> Callable[[argparse.Namespace], 
 
     if parsed.model or parsed.config:
         raise UserError("give either a model or --plan FILE", exit_code=2)
-    fixed = {"batch", "length"} & {parse_sweep(text)[0] for text in parsed.sweep or ()}
-    if fixed:
+    swept = {parse_sweep(text)[0] for text in parsed.sweep or ()}
+    if fixed := {"batch", "length"} & swept:
         raise UserError(
             f"{' and '.join(sorted(fixed))} of a plan cannot be swept: they are compiled in",
             notes=["compile a plan for each, or give a model's name instead of --plan"],
             exit_code=2,
         )
-    facts = read_plan(parsed.plan)
+    facts = read_plan(parsed.plan, blocks=parsed.tensor > 1 or "tensor" in swept)
 
     def make(at: argparse.Namespace) -> Report:
         split = replace(layout(at), microbatches=at.microbatches or at.pipeline)
@@ -133,6 +133,10 @@ def plan_assumptions() -> Iterator[str]:
     """What the figures of a plan assume, as sentences."""
     yield "bytes and batch are the plan's; a run of the plan is one microbatch of one replica"
     yield "stages are cut where few bytes cross; a gradient has the type of its weight"
+    yield (
+        "tensor parallelism splits heads and feed-forward channels, slices of them evenly; "
+        "embedding, head and norms are whole on every rank"
+    )
     yield "temporaries are not counted: see peak in the plan's report"
     yield from _common()
 

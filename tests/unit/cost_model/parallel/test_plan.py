@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ssft.compiler.cost_model.methods import trainable_parameters
 from ssft.compiler.cost_model.parallel import Job, Layout, parallel_costs
 from ssft.compiler.cost_model.parallel.plan import plan_costs
 from ssft.compiler.cost_model.parallel.plan_facts import PlanFacts, cuts, plan_facts, read_plan
+from ssft.compiler.cost_model.parallel.traffic import sent
 from ssft.compiler.diagnostics import UserError
 
 MODEL_FILE = """
@@ -25,6 +27,29 @@ def model():
     config = LlamaConfig(vocab_size=256, hidden_size=64, intermediate_size=176,
         num_hidden_layers=4, num_attention_heads=4, use_cache=False, attn_implementation="sdpa")
     return LlamaForCausalLM(config).train()
+
+
+def batch():
+    ids = torch.zeros((2, 24), dtype=torch.long)
+    return {"input_ids": ids, "labels": ids}
+
+
+def optimizer(parameters):
+    return torch.optim.AdamW(parameters, lr=2e-4)
+"""
+
+ADAPTED_FILE = """
+import peft
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+
+def model():
+    config = LlamaConfig(vocab_size=256, hidden_size=64, intermediate_size=176,
+        num_hidden_layers=1, num_attention_heads=8, num_key_value_heads=4, use_cache=False,
+        attn_implementation="sdpa", attention_bias=True)
+    settings = peft.LoraConfig(r=4, lora_dropout=0.0, target_modules=["q_proj", "o_proj"])
+    return peft.get_peft_model(LlamaForCausalLM(config), settings).train()
 
 
 def batch():
@@ -53,7 +78,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
 
 @pytest.fixture(scope="module")
 def facts(plans: dict[str, Plan]) -> dict[str, PlanFacts]:
-    return {name: plan_facts(plan.module, name) for name, plan in plans.items()}
+    return {name: plan_facts(plan.module, name, blocks=True) for name, plan in plans.items()}
 
 
 def from_shapes(method: str, layout: Layout):
@@ -131,12 +156,92 @@ def test_saved_plan_is_the_same(
     plans: dict[str, Plan], facts: dict[str, PlanFacts], tmp_path: Path
 ):
     plans["s2ft"].save(tmp_path / "s2ft.mlir")
-    assert read_plan(tmp_path / "s2ft.mlir") == facts["s2ft"]
+    assert read_plan(tmp_path / "s2ft.mlir", blocks=True) == facts["s2ft"]
+    without = replace(facts["s2ft"], blocks=())
+    found = read_plan(tmp_path / "s2ft.mlir")
+    assert found == replace(without, saved_inside=found.saved_inside, work_inside=found.work_inside)
+    assert not any((*found.saved_inside, *found.work_inside))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_heads_and_feed_forward_channels_are_found(facts: dict[str, PlanFacts], method: str):
+    names = {parameter.index: parameter.name for parameter in facts[method].parameters}
+    blocks = {
+        frozenset(names[index].split(".", 3)[-1] for index in block.parameters): block.units
+        for block in facts[method].blocks
+    }
+    attention = frozenset(f"self_attn.{name}_proj.weight" for name in "qkvo")
+    feed_forward = frozenset(f"mlp.{name}_proj.weight" for name in ("gate", "up", "down"))
+    assert blocks == {attention: 4, feed_forward: 176}
+    assert len(facts[method].blocks) == 2 * SHAPES.layers
+
+
+def test_adapters_are_split_with_their_matrices_but_not_along_their_ranks(tmp_path: Path):
+    pytest.importorskip("peft")
+    (tmp_path / "adapted.py").write_text(ADAPTED_FILE)
+    plan = compile_file(tmp_path / "adapted.py", Recipe("full"), abstract=True)
+    found = plan_facts(plan.module, "adapted", blocks=True)
+    names = {parameter.index: parameter.name for parameter in found.parameters}
+    largest, attention = found.blocks
+    assert (largest.units, attention.units) == (176, 4)
+    split = {names[index].split("self_attn.")[-1] for index in attention.parameters}
+    matrices = ["q_proj.base_layer", "k_proj", "v_proj", "o_proj.base_layer"]
+    assert split == {
+        *(f"{name}.weight" for name in matrices),
+        *(f"{name}.bias" for name in matrices[:3]),
+        "q_proj.lora_B.default.weight",
+        "o_proj.lora_A.default.weight",
+    }
+    # Output of o, and of its adapter's first factor; inputs of q, k, v, and of the second factor.
+    ranks = 2 * 24 * 4 * 4
+    assert sorted(size for _, size in attention.forward) == [ranks, BOUNDARY]
+    assert sorted(size for _, size, _ in attention.backward) == [ranks, BOUNDARY]
+
+
+@pytest.mark.parametrize("pipeline", [1, 2])
+@pytest.mark.parametrize("method", METHODS)
+def test_tensor_parallel_plan(facts: dict[str, PlanFacts], method: str, pipeline: int):
+    layout = Layout(tensor=4, pipeline=pipeline, microbatches=2)
+    found, expected = plan_costs(facts[method], layout), from_shapes(method, layout)
+    # A plan's embedding, head and loss are whole on every rank, so nothing is summed for them.
+    whole = 2 * 2 * 3 / 4 * BOUNDARY
+    loss = 3 * 2 * 2 * 3 / 4 * 2 * 24 * 4
+    mine, theirs = (
+        sum(sent(rank.transfers, dimension="tensor") for rank in costs.ranks) / 4
+        for costs in (found, expected)
+    )
+    assert mine == pytest.approx(theirs - 2 * whole - loss)
+    tables = 2 * 4 * 256 * 64
+    held = sum(rank.model.weights for rank in found.ranks)
+    buffers = sum(p.bytes for p in facts[method].parameters) - 4 * SHAPES.parameters
+    split = sum(rank.model.weights for rank in expected.ranks)
+    assert held == split + 3 * tables + 4 * buffers
+    if method == "s2ft":
+        # The one head that trains is on one of four ranks there; here the mean counts.
+        gradients = [
+            sum(rank.model.gradients for rank in costs.ranks) for costs in (found, expected)
+        ]
+        assert gradients[0] == gradients[1]
+
+
+def test_values_inside_of_blocks_are_split(facts: dict[str, PlanFacts]):
+    layout = Layout(tensor=2)
+    found = plan_costs(facts["full"], layout).fullest.activations
+    expected = from_shapes("full", layout).fullest.activations
+    # Split logits; positions once for the batch; shifted labels and their number are no activation.
+    logits = 2 * 24 * 256 * 4 / 2
+    positions = 2 * 16 * 4 * 24
+    labels = 2 * 25 * 8 + 4
+    assert found == pytest.approx(expected + logits - positions + labels)
 
 
 def test_what_plans_cannot_is_refused(facts: dict[str, PlanFacts], tmp_path: Path):
-    with pytest.raises(UserError, match="tensor parallelism is not covered for plans"):
-        plan_costs(facts["s2ft"], Layout(tensor=2))
+    with pytest.raises(UserError, match="a block of 4 units, which cannot be split into 8"):
+        plan_costs(facts["s2ft"], Layout(tensor=8))
+    with pytest.raises(UserError, match="nothing in the step of 's2ft' can be split"):
+        plan_costs(replace(facts["s2ft"], blocks=()), Layout(tensor=2))
+    with pytest.raises(UserError, match="sequence parallelism is not covered"):
+        plan_costs(facts["s2ft"], Layout(tensor=2, sequence=True))
     with pytest.raises(UserError, match="cannot be cut into 64 stages"):
         plan_costs(facts["s2ft"], Layout(pipeline=64))
     with pytest.raises(UserError, match="cannot read plan"):

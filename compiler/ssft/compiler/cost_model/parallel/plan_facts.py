@@ -17,6 +17,7 @@ from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.contractions import as_contraction
 from ssft.compiler.analysis.liveness import VIEWS, bytes_of, saved_activations, storage
 from ssft.compiler.analysis.phases import forward_operations, used_values
+from ssft.compiler.cost_model.parallel.plan_blocks import Block, Blocks
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, item_bytes, read_signature
 from ssft.compiler.report import trainable_elements
@@ -28,11 +29,12 @@ from ssft.dialects._mlir import ir
 class PlanParameter:
     """A parameter or buffer: bytes as stored, bytes of its gradient, of its states.
 
-    `first` and `last` are the positions in the forward pass of the operations that read it first
-    and last, -1 if none does. `backward`: an operation after the loss reads it, other than its
-    update.
+    `index` is the number of the argument. `first` and `last` are the positions in the forward pass
+    of the operations that read it first and last, -1 if none does. `backward`: an operation after
+    the loss reads it, other than its update.
     """
 
+    index: int
     name: str
     elements: int
     bytes: int
@@ -49,7 +51,9 @@ class PlanFacts:
 
     Per position of the forward pass: `saved[i]` bytes that the operation produces and the backward
     pass reads; `work[i]` its operations in products; `crossing[i]` bytes that depend on parameters,
-    are made at or before it and read after it.
+    are made at or before it and read after it. `blocks` are where tensor parallelism can split the
+    step, if that was asked for; `saved_inside` and `work_inside` are what of `saved` and `work`
+    lies inside of blocks.
     """
 
     name: str
@@ -62,10 +66,16 @@ class PlanFacts:
     work: tuple[int, ...]
     crossing: tuple[int, ...]
     peak: int
+    blocks: tuple[Block, ...] = ()
+    saved_inside: tuple[int, ...] = ()
+    work_inside: tuple[int, ...] = ()
 
 
-def read_plan(path: str | Path) -> PlanFacts:
-    """Reads a plan from a file; UserError if it is missing or not one."""
+def read_plan(path: str | Path, *, blocks: bool = False) -> PlanFacts:
+    """Reads a plan from a file, with its `blocks` if asked for.
+
+    Raises UserError if the file is missing or not a plan.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -76,10 +86,10 @@ def read_plan(path: str | Path) -> PlanFacts:
         module = ir.Module.parse(text, new_context())
     except ir.MLIRError as error:
         raise UserError(f"not a plan: {error.message}", str(path)) from None
-    return plan_facts(module, Path(path).stem)
+    return plan_facts(module, Path(path).stem, blocks=blocks)
 
 
-def plan_facts(module: ir.Module, name: str) -> PlanFacts:
+def plan_facts(module: ir.Module, name: str, *, blocks: bool = False) -> PlanFacts:
     """Returns the facts of the plan in `module`; UserError if it has no ``@step``."""
     with module.context:
         signature = read_signature(module)
@@ -94,12 +104,20 @@ def plan_facts(module: ir.Module, name: str) -> PlanFacts:
                 signature.parameters, _uses(step, signature, position), strict=True
             )
         )
-        saved = [0] * len(forward)
+        split = Blocks(step, signature, position) if blocks else None
+        saved, inside = [0] * len(forward), [0] * len(forward)
         for value in saved_activations(step, forward_set):
             producer = step_ir.owner(value)
             assert producer is not None, "an argument is no activation"
             saved[position[producer]] += bytes_of(value)
-        products = (as_contraction(op) for op in forward)
+            if split and split.holds(value):
+                inside[position[producer]] += bytes_of(value)
+        products = [as_contraction(op) for op in forward]
+        work = [product.flops if product else 0 for product in products]
+        work_inside = [
+            flops if split and flops and any(map(split.holds, [*op.operands, *op.results])) else 0
+            for op, flops in zip(forward, work, strict=True)
+        ]
         return PlanFacts(
             name,
             signature.method or "",
@@ -108,9 +126,12 @@ def plan_facts(module: ir.Module, name: str) -> PlanFacts:
             sum(a.elements for a in signature.parameters if not a.buffer),
             cost.flops(step),
             tuple(saved),
-            tuple(product.flops if product else 0 for product in products),
+            tuple(work),
             _crossing(step, signature, forward, position),
             cost.memory_bytes(step)["peak"],
+            split.found if split else (),
+            tuple(inside),
+            tuple(work_inside),
         )
 
 
@@ -122,7 +143,9 @@ def _parameter(
         state.bytes for parts in signature.states_of(argument.name).values() for state in parts
     )
     gradients = trained * item_bytes(argument.dtype)
-    return PlanParameter(argument.name, argument.elements, argument.bytes, gradients, states, *uses)
+    return PlanParameter(
+        argument.index, argument.name, argument.elements, argument.bytes, gradients, states, *uses
+    )
 
 
 def _uses(
