@@ -96,12 +96,17 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A tile: starts and sizes of all loops, and whether it is the first or last of its results."""
+    """A tile: starts and sizes of all loops, and whether it is the first or last of its results.
+
+    `loads`: operands by name, and their parts that have to be loaded before, where these are not
+    just what the tile needs of them.
+    """
 
     starts: tuple[int, ...]
     sizes: tuple[int, ...]
     first: bool
     last: bool
+    loads: tuple[tuple[str, Box], ...] = ()
 
 
 def own_part(walk: Walk, own: Sequence[bool], box: Box) -> Walk:

@@ -10,6 +10,7 @@ from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import ContractionOp
 from ssft.compiler.backends.hw.memory.slots import SlotRequest, padded
 from ssft.compiler.backends.hw.tiles import cost
+from ssft.compiler.backends.hw.tiles.bound import fewest_cycles
 from ssft.compiler.backends.hw.tiles.boxes import (
     Box,
     Walk,
@@ -21,7 +22,7 @@ from ssft.compiler.backends.hw.tiles.boxes import (
 from ssft.compiler.backends.hw.tiles.contraction_writer import KINDS, ContractionWriter
 from ssft.compiler.backends.hw.tiles.pieces import Pieces, Ring, Stack, Whole
 from ssft.compiler.backends.hw.tiles.search import GemmTiling, TilingError, search_gemm
-from ssft.compiler.backends.hw.tiles.slabs import Operand as SlabOperand
+from ssft.compiler.backends.hw.tiles.slab_space import Operand as SlabOperand
 from ssft.compiler.backends.hw.tiles.slabs import Slabs, search_slabs
 from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
 from ssft.compiler.backends.hw.views import Buffer
@@ -44,8 +45,6 @@ SEARCHES = 8
 """Searches with less and less room, until what was found takes no more than there is."""
 SLABS_GAIN = 0.96
 """Tiles of different sizes are taken if they are done after at most this part of the time."""
-LEAST_COMMANDS = 32
-"""They are tried for products of at least as much work as issuing this many commands."""
 LEAST_K = 128
 """K is not cut any smaller if that fits: it would take a command for little work."""
 
@@ -165,15 +164,26 @@ class ContractionTiles:
                     return
 
     def _cut_into_slabs(self, budget: int) -> None:
-        """Takes tiles of different sizes where start and end of equal ones cost much."""
+        """Takes tiles of different sizes where the start and the end of equal ones cost much.
+
+        Only if all operands are in DRAM: what is resident was written, or will be read, by
+        neighbours, which equal tiles let overlap with this product.
+        """
         assert self.tiling is not None
         self._slabs = None
         plain = self.index is None and not self.op.accumulate and self.extent("batch") == 1
-        streamed = any(not operand.resident for operand in self.operands.values())
-        whole = self._command_cycles({kind: self.extent(kind) for kind in KINDS})
+        if not plain or any(operand.resident for operand in self.operands.values()):
+            return
+        sizes = [
+            self.tile(operand, self._all).elements * ELEMENT_BYTES[operand.buffer.stored_as]
+            for operand in self.operands.values()
+        ]
+        macs = math.prod(self.extent(kind) for kind in KINDS)
         limit = SLABS_GAIN * self.tiling.est_cycles
-        bound = max(whole, self.tiling.est_dma_cycles)
-        if not (plain and streamed) or bound > limit or whole < LEAST_COMMANDS * self._overhead():
+        if (
+            sum(sizes) > budget
+            or fewest_cycles(self._machine, macs, sum(sizes[:2]), sizes[2]) > limit
+        ):
             return
         kinds = tuple(dim.kind for dim in self.dims)
         a, b, c = (self._as_whole(self.operands[name]) for name in ("a", "b", "c"))
@@ -186,9 +196,8 @@ class ContractionTiles:
 
     def _as_whole(self, operand: Operand) -> SlabOperand:
         """The operand in the terms of the search for slabs."""
-        walk = replace(own_part(operand.walk, self._own(operand), self._all), offset=0)
-        stored_as = operand.buffer.stored_as
-        return SlabOperand(walk, self._own(operand), stored_as, not operand.resident)
+        walk = replace(self.tile(operand, self._all), offset=0)
+        return SlabOperand(walk, self._own(operand), operand.buffer.stored_as)
 
     def _own(self, operand: Operand) -> tuple[bool, ...]:
         return tuple(dim.kind in OWN_KINDS[operand.name] for dim in self.dims)
@@ -316,7 +325,7 @@ class ContractionTiles:
                 size = padded(self.tile(operand, tiles[0]).elements * ELEMENT_BYTES[dtype])
                 count = self.tiling.buffers[2] if name == "sums" else buffers[name]
                 requests.append(SlotRequest(label, size, count))
-            elif name in ("a", "b"):
+            elif name in ("a", "b") and name != self._slabs.joined:
                 walks = (self.tile(operand, box) for box in tiles)
                 requests.append(SlotRequest(label, Stack.bytes(walks, ELEMENT_BYTES[dtype])))
             else:
@@ -340,7 +349,7 @@ class ContractionTiles:
         for (name, operand, dtype), address, request in entries:
             if self._slabs is None:
                 found[name] = Ring(address, request, ELEMENT_BYTES[dtype])
-            elif name in ("a", "b"):
+            elif name in ("a", "b") and name != self._slabs.joined:
                 found[name] = Stack(address, ELEMENT_BYTES[dtype])
             else:
                 found[name] = Whole(address, self.tile(operand, self._all), ELEMENT_BYTES[dtype])

@@ -45,12 +45,19 @@ class ContractionWriter:
     def write(self) -> None:
         """Writes all tiles, batch outermost, in the order that the search chose."""
         for box in self._boxes:
+            for name, part in box.loads:
+                self._load_part(name, part)
             a = self._operand("a", box)
             b = self._operand("b", box)
             c = self._result(box)
             self._multiply(box, a, b, c)
             if box.last:
                 self._finish(box, c)
+
+    def _load_part(self, name: str, part: Box) -> None:
+        operand = self._tiles.operands[name]
+        walk = self._tiles.tile(operand, part)
+        self._emitter.load(operand.buffer, walk, self._pieces[name].place(walk)[1].address)
 
     def _operand(self, name: str, box: Box) -> Place:
         operand = self._tiles.operands[name]

@@ -2,10 +2,12 @@
 
 Equal tiles leave the tensor unit idle while the first tile is loaded and while the last one is
 stored. Here k is cut into slabs that grow, so that little has to be there before work starts and
-each slab computes while the next one is loaded; the last slab is cut into chunks of results that
-shrink, so that little is left to store after the last product. The first slab may be cut in two, so
-that even less has to be there. Each command costs its fill and drain again, so that how many there
-are is part of the search.
+each slab computes while the next one is loaded; results are cut into chunks that shrink, so that
+little is left to store after the last product. Where slabs of the factor that all chunks share can
+be put together again, the last chunks leave out slabs at first and then take them all in one
+product: that gives more time to load what comes next, and to store what came before. The first
+product may be cut in two, so that even less has to be there. Each command costs its fill and drain
+again, so that how many there are is part of the search.
 
 Nothing is loaded or stored twice, and sums of all results stay in the scratchpad.
 """
@@ -16,353 +18,118 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import NamedTuple
+from random import Random
 
 from ssft.compiler.backends.hw.tiles import cost
-from ssft.compiler.backends.hw.tiles.boxes import Box, Walk, own_part, runs
-from ssft.compiler.backends.hw.tiles.pieces import is_nested, lies_together
-from ssft.compiler.backends.hw.tiles.timeline import NEVER, Product, Result, finish
+from ssft.compiler.backends.hw.tiles.boxes import Box
+from ssft.compiler.backends.hw.tiles.pieces import is_nested
+from ssft.compiler.backends.hw.tiles.slab_space import Cuts, Operand, Range, SlabSpace
+from ssft.compiler.backends.hw.tiles.timeline import NEVER
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import DimKind
-from ssft.hwmodel.isa.contraction import GROUP
-from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES, DType
 
 SEEDS = (1, 2, 3, 4, 6, 8, 12, 16)
 """Granules of the first slab and of the last chunk that the search starts from."""
 
-DESCENTS = 4
-"""From how many of these it goes on."""
-
-STEPS = (1, 2, 4, 8)
+STEPS = (-8, -4, -2, -2, -1, -1, -1, 1, 1, 1, 2, 2, 4, 8)
 """By how many granules a cut is moved."""
 
-MOST_GRANULES = 128
-"""Along a dimension; a granule is a multiple of the group of products that are summed as one."""
+TRIALS, HEAT, COOLING = 3000, 1 / 256, 0.9985
+"""Of simulated annealing: changes tried, and the temperature as a part of all cycles."""
 
 MOST_CUTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Operand:
-    """An operand as a whole: how it is walked, and whether it passes through the scratchpad.
-
-    `own` says for each loop whether it is one of the operand's.
-    """
-
-    walk: Walk
-    own: tuple[bool, ...]
-    stored_as: DType
-    streamed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Slabs:
-    """A tiling: its commands in order, and the cycle in which the last result is stored."""
+    """A tiling: its tiles in order, and the cycle in which the last result is stored.
+
+    `joined`: the factor, if any, that is put together from parts; tiles say which to load.
+    """
 
     boxes: tuple[Box, ...]
     cycles: int
-
-
-class Range(NamedTuple):
-    """Granules ``start .. stop - 1`` of a dimension."""
-
-    start: int
-    stop: int
-
-
-class _Cuts(NamedTuple):
-    """Where things are cut, in granules: k; the results of the last slab; those of the first."""
-
-    k: tuple[int, ...]
-    tail: tuple[int, ...]
-    head: tuple[int, ...]
-    halves: str
-    """The dimension that `head` cuts."""
-
-
-class _Command(NamedTuple):
-    """A product: ranges of m, n and k, and whether it is the first or the last of its results."""
-
-    m: Range
-    n: Range
-    k: Range
-    first: bool
-    last: bool
-
-
-class _Axis:
-    """The loops of a kind, of which the outermost may be cut: any part of it is a box."""
-
-    def __init__(self, kinds: tuple[DimKind, ...], extents: tuple[int, ...], kind: str) -> None:
-        self._extents = [e for e, other in zip(extents, kinds, strict=True) if other == kind]
-        self._cut = next((i for i, extent in enumerate(self._extents) if extent > 1), None)
-        self._granule = self.granules = 1
-        if self._cut is not None:
-            inner = math.prod(self._extents[self._cut + 1 :])
-            extent = self._extents[self._cut]
-            self._granule = GROUP // math.gcd(GROUP, inner)
-            self._granule *= -(-extent // (self._granule * MOST_GRANULES))
-            self.granules = -(-extent // self._granule)
-        self.whole = Range(0, self.granules)
-
-    def part(self, of: Range) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Starts and sizes of the loops."""
-        starts, sizes = [0] * len(self._extents), list(self._extents)
-        if self._cut is not None:
-            starts[self._cut] = of.start * self._granule
-            stop = min(of.stop * self._granule, self._extents[self._cut])
-            sizes[self._cut] = stop - starts[self._cut]
-        return tuple(starts), tuple(sizes)
-
-    def extent(self, of: Range) -> int:
-        """Iterations of all loops."""
-        return math.prod(self.part(of)[1])
-
-    def cut(self, cuts: tuple[int, ...]) -> list[Range]:
-        """The ranges between cuts."""
-        return [*map(Range, (0, *cuts), (*cuts, self.granules))]
+    joined: str | None
 
 
 @cost.memoized
 def search_slabs(
     kinds: tuple[DimKind, ...], a: Operand, b: Operand, c: Operand, machine: Machine
 ) -> Slabs | None:
-    """The best tiling found by changing one cut at a time; None if none is legal.
+    """The best tiling found; None if none is legal. The same arguments give the same tiling.
 
     `kinds` are those of the loops of all walks: a batch of one, then m, n and k. Walks start at 0.
     """
-    search = _Search(kinds, a, b, c, machine)
-    if not is_nested(c.walk):
+    if not all(is_nested(operand.walk) for operand in (a, b, c)):
         return None
-    best = min(map(search.descend, search.starts()), key=search.cycles)
-    if search.cycles(best) == NEVER:
+    space = SlabSpace(kinds, a, b, c, machine)
+    best = min((_anneal(space, cuts) for cuts in _starts(space)), key=space.cycles)
+    if space.cycles(best) == NEVER:
         return None
-    boxes = tuple(search.box(command) for command in search.commands(best))
-    return Slabs(boxes, math.ceil(search.cycles(best)))
+    joined = space.shared if best.staggered else None
+    return Slabs(tuple(space.boxes(best)), math.ceil(space.cycles(best)), joined)
 
 
-class _Search:
-    """Evaluates cuts, and remembers what pieces cost."""
+def _starts(space: SlabSpace) -> list[Cuts]:
+    """Balanced cuts: the best with each slab for all chunks, and the best of the others.
 
-    def __init__(
-        self, kinds: tuple[DimKind, ...], a: Operand, b: Operand, c: Operand, machine: Machine
-    ) -> None:
-        self._machine, self._c = machine, c
-        self._batch = kinds.count("batch")
-        extents = tuple(map(max, a.walk.extents, b.walk.extents, c.walk.extents))
-        self._m, self._n, self._k = (_Axis(kinds, extents, kind) for kind in "mnk")
-        self._factors = (a, b)
-        self._latency = cost.latency_cycles(machine)
-        self._tail = self._outer_axis()
-        self._transfers: dict[tuple[int, Range, Range], tuple[int, ...] | None] = {}
-        self._products: dict[tuple[Range, Range, Range], int] = {}
-        self._known: dict[_Cuts, float] = {}
-
-    def _outer_axis(self) -> str:
-        """The dimension of which parts of the result follow each other in memory."""
-        half = Range(0, -(-self._m.granules // 2))
-        part = self._part(self._c, _Command(half, self._n.whole, self._k.whole, True, True))
-        return "m" if lies_together(part, self._c.walk) else "n"
-
-    def starts(self) -> list[_Cuts]:
-        """Balanced cuts, for some first slabs and last chunks; of each number of cuts the best.
-
-        In balance, a slab is loaded while the one before it computes, and a chunk is stored while
-        the one after it does.
-        """
-        best: dict[tuple[int, int], _Cuts] = {}
-        for slab, merged in product(SEEDS, (0, 1)):
-            k = self._growing(slab, merged)
-            for chunk in SEEDS if self._c.streamed else (0,):
-                cuts = _Cuts(k, self._shrinking(self._k.cut(k)[-1], chunk), (), "n")
-                key = (len(cuts.k), len(cuts.tail))
-                if self.cycles(cuts) < self.cycles(best.setdefault(key, cuts)):
-                    best[key] = cuts
-        return sorted(best.values(), key=self.cycles)[:DESCENTS]
-
-    def descend(self, cuts: _Cuts) -> _Cuts:
-        """The best that is reached by changing one cut at a time for the better."""
-        while True:
-            found = min(self.neighbours(cuts), key=self.cycles, default=cuts)
-            if self.cycles(found) >= self.cycles(cuts):
-                return cuts
-            cuts = found
-
-    def _growing(self, slab: int, merged: int) -> tuple[int, ...]:
-        """Cuts of k, the first after `slab` granules; the last `merged` ones are left out."""
-        count = self._k.granules
-        cuts, start = [0], slab
-        while start < count:
-            busy = self._product(self._whole(Range(cuts[-1], start)))
-            cuts.append(start)
-            start += _most(count - start, busy, self._slab_load)
-        return tuple(cuts[1 : len(cuts) - merged])
-
-    def _slab_load(self, size: int) -> int:
-        """Cycles to load the factors of a slab of `size` granules."""
-        command = self._whole(Range(0, size))
-        keys = ((0, command.m, command.k), (1, command.n, command.k))
-        streamed = (key for key in keys if self._factors[key[0]].streamed)
-        return sum(sum(self._load(key, command)) for key in streamed)
-
-    def _whole(self, k: Range) -> _Command:
-        return _Command(self._m.whole, self._n.whole, k, True, True)
-
-    def _shrinking(self, slab: Range, chunk: int) -> tuple[int, ...]:
-        """Cuts of the last slab's results, the last of which leaves `chunk` granules."""
-        stop = self._axis(self._tail).granules
-        cuts: list[int] = []
-        start = stop - chunk
-        while 0 < start < stop and len(cuts) < MOST_CUTS:
-            busy = self._product(self._chunk(Range(start, stop), slab))
-            cuts.append(start)
-            stop = start
-            start -= _most(start, busy, self._chunk_store)
-        return tuple(reversed(cuts))
-
-    def _chunk_store(self, size: int) -> float:
-        """Cycles to store a chunk of `size` granules."""
-        transfers = self._store(self._chunk(Range(0, size), self._k.whole))
-        return NEVER if transfers is None else sum(transfers)
-
-    def _chunk(self, of: Range, k: Range) -> _Command:
-        command = self._whole(k)
-        return command._replace(m=of) if self._tail == "m" else command._replace(n=of)
-
-    def commands(self, cuts: _Cuts) -> list[_Command]:
-        """The products in order."""
-        slabs = self._k.cut(cuts.k)
-        found = []
-        for number, k in enumerate(slabs):
-            first, last = number == 0, number == len(slabs) - 1
-            pieces = {"m": [self._m.whole], "n": [self._n.whole]}
-            if last:
-                chunks = self._axis(self._tail).cut(cuts.tail)
-                # As list scheduling will have it: what takes longest to store goes first.
-                pieces[self._tail] = sorted(chunks, key=lambda of: of.start - of.stop)
-            elif first:
-                pieces[cuts.halves] = self._axis(cuts.halves).cut(cuts.head)
-            found += [_Command(m, n, k, first, last) for m in pieces["m"] for n in pieces["n"]]
-        return found
-
-    def box(self, command: _Command) -> Box:
-        """The loops of a command."""
-        starts, sizes = (0,) * self._batch, (1,) * self._batch
-        axes = (self._m, self._n, self._k)
-        for axis, of in zip(axes, (command.m, command.n, command.k), strict=True):
-            more_starts, more_sizes = axis.part(of)
-            starts, sizes = starts + more_starts, sizes + more_sizes
-        return Box(starts, sizes, command.first, command.last)
-
-    def cycles(self, cuts: _Cuts) -> float:
-        """When all is done; never, if parts of the result do not lie together."""
-        if cuts not in self._known:
-            self._known[cuts] = self._finish(self.commands(cuts))
-        return self._known[cuts]
-
-    def _finish(self, commands: list[_Command]) -> float:
-        loads: list[int] = []
-        products: list[Product] = []
-        stores: list[Result] = []
-        loaded: set[tuple[int, Range, Range]] = set()
-        wide = self._c.stored_as != "f32" and not commands[0].last
-        for command in commands:
-            for number, outer in enumerate((command.m, command.n)):
-                key = (number, outer, command.k)
-                if self._factors[number].streamed and key not in loaded:
-                    loaded.add(key)
-                    loads += self._load(key, command)
-            if command.last and self._c.streamed:
-                transfers = self._store(command)
-                if transfers is None:
-                    return NEVER
-                delay = self._conversion(command) if wide else 0
-                stores += [Result(cycles, len(products), delay) for cycles in transfers]
-            products.append(Product(self._product(command), len(loads)))
-        return finish(loads, products, stores, self._machine.command.issue_cycles, self._latency)
-
-    def _load(self, key: tuple[int, Range, Range], command: _Command) -> tuple[int, ...]:
-        if key not in self._transfers:
-            factor = self._factors[key[0]]
-            self._transfers[key] = self._moves(self._part(factor, command), factor)
-        found = self._transfers[key]
-        assert found is not None
-        return found
-
-    def _store(self, command: _Command) -> tuple[int, ...] | None:
-        key = (len(self._factors), command.m, command.n)
-        if key not in self._transfers:
-            part = self._part(self._c, command)
-            together = lies_together(part, self._c.walk)
-            self._transfers[key] = self._moves(part, self._c) if together else None
-        return self._transfers[key]
-
-    def _moves(self, part: Walk, operand: Operand) -> tuple[int, ...]:
-        """Cycles of the transfers of a part."""
-        element = ELEMENT_BYTES[operand.stored_as]
-        return tuple(
-            cost.rows_cycles(self._machine, run.rows, run.run * element, run.pitch * element)
-            for run in runs(part)
-        )
-
-    def _product(self, command: _Command) -> int:
-        key = (command.m, command.n, command.k)
-        if key not in self._products:
-            axes = (self._m, self._n, self._k)
-            extents = (axis.extent(of) for axis, of in zip(axes, key, strict=True))
-            self._products[key] = int(cost.gemm_cycles(self._machine, 1, *extents))
-        return self._products[key]
-
-    def _conversion(self, command: _Command) -> int:
-        """Cycles to round a chunk's sums to what is stored."""
-        elements = self._m.extent(command.m) * self._n.extent(command.n)
-        vector = self._machine.vector
-        steps = -(-elements // vector.lanes)
-        return self._machine.command.issue_cycles + vector.startup_cycles + steps
-
-    def _part(self, operand: Operand, command: _Command) -> Walk:
-        box = self.box(command)
-        return own_part(operand.walk, operand.own, box)
-
-    def _axis(self, name: str) -> _Axis:
-        return self._m if name == "m" else self._n
-
-    def neighbours(self, cuts: _Cuts) -> Iterator[_Cuts]:
-        """Cuts that differ in one."""
-        for k in _changed(cuts.k, self._k.granules):
-            yield cuts._replace(k=k) if k else cuts._replace(k=k, head=())
-        if self._c.streamed:
-            for tail in _changed(cuts.tail, self._axis(self._tail).granules):
-                yield cuts._replace(tail=tail)
-        for name in (cuts.halves,) if cuts.head else ("m", "n"):
-            count = self._axis(name).granules
-            starts = _moved(cuts.head, count) if cuts.head else [(count // 8,)] * (count >= 8)
-            yield from (cuts._replace(head=head, halves=name) for head in starts if cuts.k)
-        if cuts.head:
-            yield cuts._replace(head=())
+    In balance, a slab is loaded while the one before it computes, and a chunk is stored while the
+    one after it does.
+    """
+    best: dict[bool, Cuts] = {}
+    for slab, merged in product(SEEDS, (0, 1)):
+        k = _growing(space, slab, merged)
+        for chunk in SEEDS:
+            for cuts in _with_reach(space, k, chunk):
+                if space.cycles(cuts) < space.cycles(best.setdefault(cuts.staggered, cuts)):
+                    best[cuts.staggered] = cuts
+    return list(best.values())
 
 
-def _changed(cuts: tuple[int, ...], count: int) -> Iterator[tuple[int, ...]]:
-    """The same with one cut moved, removed, or added in the middle of a part."""
-    yield from _moved(cuts, count)
-    for at in range(len(cuts)):
-        yield (*cuts[:at], *cuts[at + 1 :])
-    if len(cuts) < MOST_CUTS:
-        for low, high in zip((0, *cuts), (*cuts, count), strict=True):
-            if high - low > 1:
-                yield tuple(sorted((*cuts, (low + high) // 2)))
+def _with_reach(space: SlabSpace, k: tuple[int, ...], chunk: int) -> Iterator[Cuts]:
+    """Balanced chunks if all slabs reach all of them, or the first slab some and others one."""
+    chunks = _shrinking(space, space.k.cut(k)[-1], chunk)
+    yield Cuts(k, chunks, (len(chunks) + 1,) * len(k))
+    if space.joins and k:
+        chunks = _shrinking(space, Range(k[0], space.k.granules), chunk)
+        for first in range(2, len(chunks) + 2):
+            yield Cuts(k, chunks, (first, *[1] * (len(k) - 1)))
 
 
-def _moved(cuts: tuple[int, ...], count: int) -> Iterator[tuple[int, ...]]:
-    """The same with one cut, or one and all that follow it, moved."""
-    for at, cut in enumerate(cuts):
-        for step in (sign * size for size in STEPS for sign in (1, -1)):
-            alone = (*cuts[:at], cut + step, *cuts[at + 1 :])
-            together = (*cuts[:at], *(later + step for later in cuts[at:]))
-            for found in {alone, together}:
-                bounds = (0, *found, count)
-                if all(low < high for low, high in pairwise(bounds)):
-                    yield found
+def _growing(space: SlabSpace, slab: int, merged: int) -> tuple[int, ...]:
+    """Cuts of k, the first after `slab` granules; the last `merged` ones are left out."""
+    count = space.k.granules
+    cuts, start = [0], slab
+    while start < count:
+        busy = space.product(space.slab(Range(cuts[-1], start)))
+        cuts.append(start)
+        start += _most(count - start, busy, lambda size: _slab_load(space, size))
+    return tuple(cuts[1 : len(cuts) - merged])
+
+
+def _slab_load(space: SlabSpace, size: int) -> int:
+    """Cycles to load the factors of a slab of `size` granules."""
+    command = space.slab(Range(0, size))
+    return sum(sum(space.load(number, command)) for number in (0, 1))
+
+
+def _shrinking(space: SlabSpace, slab: Range, chunk: int) -> tuple[int, ...]:
+    """Cuts of the last slab's results, the last of which leaves `chunk` granules."""
+    stop = space.outer.granules
+    cuts: list[int] = []
+    start = stop - chunk
+    while 0 < start < stop and len(cuts) < MOST_CUTS:
+        busy = space.product(space.slab(slab)._replace(outer=Range(start, stop)))
+        cuts.append(start)
+        stop = start
+        start -= _most(start, busy, lambda size: _chunk_store(space, size))
+    return tuple(reversed(cuts))
+
+
+def _chunk_store(space: SlabSpace, size: int) -> float:
+    """Cycles to store a chunk of `size` granules."""
+    transfers = space.store(space.slab(space.k.whole)._replace(outer=Range(0, size)))
+    return NEVER if transfers is None else sum(transfers)
 
 
 def _most(limit: int, cycles: float, cost_of: Callable[[int], float]) -> int:
@@ -372,3 +139,104 @@ def _most(limit: int, cycles: float, cost_of: Callable[[int], float]) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if cost_of(middle) <= cycles else (low, middle - 1)
     return low
+
+
+def _anneal(space: SlabSpace, cuts: Cuts) -> Cuts:
+    """The best that is met by changing one cut after the other at random (simulated annealing)."""
+    random, best = Random(0), cuts
+    temperature = space.cycles(cuts) * HEAT
+    for _ in range(TRIALS):
+        temperature *= COOLING
+        found = _other(space, cuts, random)
+        if not _is_legal(space, found):
+            continue
+        more = space.cycles(found) - space.cycles(cuts)
+        if more < 0 or random.random() < math.exp(-more / temperature):
+            cuts = found
+        if space.cycles(cuts) < space.cycles(best):
+            best = cuts
+    return best
+
+
+def _other(space: SlabSpace, cuts: Cuts, random: Random) -> Cuts:
+    """Cuts that differ in one; they may be illegal."""
+    choice = random.random()
+    if choice < 0.3:
+        return cuts._replace(k=_moved(cuts.k, random))
+    if choice < 0.7:
+        return cuts._replace(chunks=_moved(cuts.chunks, random))
+    if choice < 0.8 and cuts.reach:
+        at = random.randrange(len(cuts.reach))
+        step = random.choice((-1, 1))
+        return cuts._replace(reach=(*cuts.reach[:at], cuts.reach[at] + step, *cuts.reach[at + 1 :]))
+    if choice < 0.88:
+        return _with_head(space, cuts, random)
+    return (_with_slabs if choice < 0.94 else _with_chunks)(space, cuts, random)
+
+
+def _is_legal(space: SlabSpace, cuts: Cuts) -> bool:
+    """Whether ranges are not empty, slabs reach ever fewer chunks, and parts can be joined."""
+    count = len(cuts.chunks) + 1
+    if cuts.staggered and (cuts.across or not space.joins):
+        return False
+    if cuts.head and not cuts.k:
+        return False
+    if any(before < after for before, after in pairwise((count, *cuts.reach, 1))):
+        return False
+    bounds = [(0, *cuts.k, space.k.granules), (0, *cuts.chunks, space.outer.granules)]
+    if cuts.head and cuts.across:
+        bounds.append((0, *cuts.head, space.inner.granules))
+    elif cuts.head:
+        stop = (*cuts.chunks, space.outer.granules)[cuts.reach[0] - 1]
+        bounds.append((0, *cuts.head, stop))
+    return all(low < high for bound in bounds for low, high in pairwise(bound))
+
+
+def _moved(cuts: tuple[int, ...], random: Random) -> tuple[int, ...]:
+    """With one cut, or one and all that follow it, moved."""
+    if not cuts:
+        return cuts
+    at, step = random.randrange(len(cuts)), random.choice(STEPS)
+    until = at + 1 if random.random() < 0.7 else len(cuts)
+    return (*cuts[:at], *(cut + step for cut in cuts[at:until]), *cuts[until:])
+
+
+def _with_slabs(space: SlabSpace, cuts: Cuts, random: Random) -> Cuts:
+    """With one slab more or less."""
+    k, reach = cuts.k, cuts.reach
+    if k and random.random() < 0.5:
+        at = random.randrange(len(k))
+        return cuts._replace(k=k[:at] + k[at + 1 :], reach=reach[:at] + reach[at + 1 :])
+    if len(k) == MOST_CUTS:
+        return cuts
+    at = random.randrange(len(k) + 1)
+    low, high = (0, *k, space.k.granules)[at : at + 2]
+    far = reach[max(at - 1, 0)] if reach else len(cuts.chunks) + 1
+    return cuts._replace(
+        k=(*k[:at], (low + high) // 2, *k[at:]), reach=(*reach[:at], far, *reach[at:])
+    )
+
+
+def _with_chunks(space: SlabSpace, cuts: Cuts, random: Random) -> Cuts:
+    """With one chunk more or less; slabs reach as far as before."""
+    chunks = cuts.chunks
+    if chunks and random.random() < 0.5:
+        at = random.randrange(len(chunks))
+        reach = tuple(count - (count > at + 1) for count in cuts.reach)
+        return cuts._replace(chunks=chunks[:at] + chunks[at + 1 :], reach=reach)
+    if len(chunks) == MOST_CUTS:
+        return cuts
+    at = random.randrange(len(chunks) + 1)
+    low, high = (0, *chunks, space.outer.granules)[at : at + 2]
+    reach = tuple(count + (count > at) for count in cuts.reach)
+    return cuts._replace(chunks=(*chunks[:at], (low + high) // 2, *chunks[at:]), reach=reach)
+
+
+def _with_head(space: SlabSpace, cuts: Cuts, random: Random) -> Cuts:
+    """With the cut of the first product moved, removed or added."""
+    if cuts.head:
+        moved = _moved(cuts.head, random) if random.random() < 0.7 else ()
+        return cuts._replace(head=moved, across=cuts.across and bool(moved))
+    across = random.random() < 0.5
+    axis = space.inner if across else space.outer
+    return cuts._replace(head=(axis.granules // 8,), across=across)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 NEVER = float("inf")
+LEAST = 1e-6
+"""Cycles that are nothing but rounding."""
 
 
 class Product(NamedTuple):
@@ -28,26 +30,6 @@ class Result(NamedTuple):
     delay: int
 
 
-class _Transfers:
-    """A DMA queue: what is left of the transfer that flows, and when the next one may start."""
-
-    def __init__(self, issue: int) -> None:
-        self._issue = issue
-        self.at, self.ready = 0, float(issue)
-        self.left: float | None = None
-
-    def advance(self, cycles: float, now: float) -> bool:
-        """Lets `cycles` of work flow until `now`; whether the transfer leaves."""
-        if self.left is None:
-            return False
-        self.left -= cycles
-        if self.left > 1e-6:
-            return False
-        self.left = None
-        self.at, self.ready = self.at + 1, now + self._issue
-        return True
-
-
 def finish(
     loads: Sequence[int],
     products: Sequence[Product],
@@ -63,31 +45,44 @@ def finish(
     """
     there: list[float] = []  # when each load is complete
     done: list[float] = []  # when each product is
-    incoming, outgoing = _Transfers(issue), _Transfers(issue)
-    now = 0.0
+    # Of the transfer that flows in each direction, what is left; otherwise when the next one may.
+    incoming = outgoing = 0.0
+    next_in = next_out = float(issue)
+    stored, now = 0, 0.0
     while True:
         while len(done) < len(products) and products[len(done)].loads <= len(there):
             cycles, needed = products[len(done)]
             start = done[-1] + issue if done else float(issue)
             done.append(max(start, there[needed - 1] if needed else 0.0) + cycles)
-        start_in = incoming.ready if incoming.at < len(loads) else NEVER
-        start_out = NEVER
-        if outgoing.at < len(stores) and stores[outgoing.at].product < len(done):
-            store = stores[outgoing.at]
-            start_out = max(outgoing.ready, done[store.product] + store.delay)
-        if incoming.left is None and start_in <= now:
-            incoming.left = float(loads[incoming.at])
-        if outgoing.left is None and start_out <= now:
-            outgoing.left = float(stores[outgoing.at].cycles)
-        flowing = (incoming.left is not None) + (outgoing.left is not None)
-        upcoming = min(
-            start_in if incoming.left is None else now + incoming.left * flowing,
-            start_out if outgoing.left is None else now + outgoing.left * flowing,
-        )
-        if upcoming == NEVER:
+        if stored == len(stores) and len(done) == len(products):
             return max(done[-1], now + latency if stores else 0.0)
-        share = (upcoming - now) / max(flowing, 1)
+        upcoming = NEVER
+        if not incoming and len(there) < len(loads):
+            if next_in <= now:
+                incoming = float(loads[len(there)])
+            else:
+                upcoming = next_in
+        if not outgoing and stored < len(stores) and stores[stored].product < len(done):
+            cycles, product, delay = stores[stored]
+            start = max(next_out, done[product] + delay)
+            if start <= now:
+                outgoing = float(cycles)
+            else:
+                upcoming = min(upcoming, start)
+        flowing = 2 if incoming and outgoing else 1
+        if incoming:
+            upcoming = min(upcoming, now + incoming * flowing)
+        if outgoing:
+            upcoming = min(upcoming, now + outgoing * flowing)
+        share = (upcoming - now) / flowing
         now = upcoming
-        if incoming.advance(share, now):
-            there.append(now + latency)
-        outgoing.advance(share, now)
+        if incoming:
+            incoming -= share
+            if incoming < LEAST:
+                incoming, next_in = 0.0, now + issue
+                there.append(now + latency)
+        if outgoing:
+            outgoing -= share
+            if outgoing < LEAST:
+                outgoing, next_out = 0.0, now + issue
+                stored += 1
