@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import os
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -25,6 +26,8 @@ from ssft.runtime import Session
 from ssft.runtime.torch_bridge import MaskedTraining, plan_masks
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+DEVICE = os.environ.get("SSFT_TEST_DEVICE", "cpu")
+"""What plans are trained on where a test does not say: ``cpu:avx2``, ``cpu:emitted``, …"""
 ROUNDING = 1e-6
 """A gradient smaller than this share of the largest one of the model is zero but for rounding."""
 
@@ -115,7 +118,7 @@ def train_both(
     steps: int = 20,
     *,
     isolated: bool = False,
-    device: str = "cpu",
+    device: str = DEVICE,
 ) -> Differences:
     """Trains the plan and its oracle on the example batch and records how they differ.
 

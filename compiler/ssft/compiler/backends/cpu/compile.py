@@ -14,6 +14,7 @@ from ssft.compiler.backends.cpu.cache.programs import (
     write_program,
 )
 from ssft.compiler.backends.cpu.find import find_step_program
+from ssft.compiler.backends.cpu.gemm.isa import Isa, select
 from ssft.compiler.backends.cpu.jit import compile_object, lower_kernels
 from ssft.compiler.backends.cpu.libraries import Libraries, find_libraries
 from ssft.compiler.backends.cpu.loader import NativeCode, load_code
@@ -51,24 +52,29 @@ def lower_to_llvm(module: ir.Module | str, options: CpuOptions | None = None) ->
     text = module if isinstance(module, str) else str(module)
     working, _, schedule = _schedule(text, options)
     kernels = list(schedule.kernels.values())
-    return str(lower_kernels(kernels, working.context, options.parallel))
+    return str(lower_kernels(kernels, working.context, options.parallel, _forced(options)))
 
 
 def _compile(text: str, options: CpuOptions, only_loss: bool) -> CpuProgram:
     """Compiles a step and puts it into the cache, if there is one."""
     store = open_store() if options.cache else None
-    libraries = find_libraries(blas=options.gemm != "loops")
+    libraries = find_libraries(blas=options.calls_blas)
     step = loss_only(text) if only_loss else text
     working, signature, schedule = _schedule(step, options)
     plan = arena.plan(arena.lifetimes(schedule))
     kernels = list(schedule.kernels.values())
     parallel = options.parallel and libraries.openmp is not None
-    lowered = lower_kernels(kernels, working.context, parallel)
+    lowered = lower_kernels(kernels, working.context, parallel, _forced(options))
     name, code = _machine_code(lowered, list(schedule.kernels), libraries, options, store)
     if store is not None:
         entry = program_name(text, options, libraries, only_loss)
         write_program(store, entry, StoredProgram(signature, schedule, plan, name))
     return CpuProgram(signature, schedule, plan, code)
+
+
+def _forced(options: CpuOptions) -> Isa | None:
+    """The instruction set that all code is to be restricted to, if one was asked for."""
+    return None if options.isa == "auto" else select(options.isa)
 
 
 def _machine_code(

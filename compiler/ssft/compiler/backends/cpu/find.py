@@ -19,7 +19,7 @@ def find_step_program(
     store = open_store() if options.cache else None
     if store is None:
         return None
-    libraries = find_libraries(blas=options.gemm != "loops")
+    libraries = find_libraries(blas=options.calls_blas)
     found = read_program(store, program_name(text, options, libraries, only_loss))
     if found is None:
         return None

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ssft.compiler.backends.cpu.gemm.isa import Isa
 from ssft.compiler.backends.cpu.libraries import Libraries
 from ssft.compiler.backends.cpu.loader import TABLE
-from ssft.compiler.backends.cpu.pipeline import KERNEL_STAGES
+from ssft.compiler.backends.cpu.pipeline import KERNEL_STAGES, tuning
 from ssft.compiler.backends.cpu.schedule import Kernel
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
@@ -99,14 +100,21 @@ def kernel_module(kernels: Sequence[Kernel], context: ir.Context) -> ir.Module:
     return module
 
 
-def lower_kernels(kernels: Sequence[Kernel], context: ir.Context, parallel: bool) -> ir.Module:
-    """The kernels in the LLVM dialect, each with an entry that takes ``(cells, lo, hi)``."""
+def lower_kernels(
+    kernels: Sequence[Kernel], context: ir.Context, parallel: bool, isa: Isa | None = None
+) -> ir.Module:
+    """The kernels in the LLVM dialect, each with an entry that takes ``(cells, lo, hi)``.
+
+    They are for the instruction set `isa`, if one is given, or for all that the host has.
+    """
     module = kernel_module(kernels, context)
     run_pipeline(module, KERNEL_STAGES, verify_each=verify_each_pass(), verify_end=True)
     runner = (_SHARE if parallel else "") + _LOOP.replace("PARALLEL", _SPLIT if parallel else "")
     entries = "".join(map(_entry, kernels))
     text = _declarations(kernels) + runner + entries + _table(kernels)
-    return _linked(module, ir.Module.parse(f"module {{\n{text}\n}}", context))
+    module = _linked(module, ir.Module.parse(f"module {{\n{text}\n}}", context))
+    run_pipeline(module, [tuning(isa)], verify_each=verify_each_pass(), verify_end=True)
+    return module
 
 
 def _declarations(kernels: Sequence[Kernel]) -> str:

@@ -10,9 +10,10 @@ class CpuOptions:
     """Options of `compile_step`.
 
     `gemm` names the provider of matrix products (`ssft.compiler.backends.cpu.gemm`): ``"blas"``
-    calls the BLAS inside PyTorch's libraries, ``"emitted"`` is code of our own for the instruction
-    set `isa` (``"avx512"``, ``"avx2"``, or ``"auto"`` for the best that this host has), ``"auto"``
+    calls the BLAS inside PyTorch's libraries, ``"emitted"`` is code of our own, ``"auto"``
     measures once which of the two is faster for a product, and ``"loops"`` emits plain loops.
+    `isa` is the instruction set of all code: ``"avx512"``, ``"avx2"``, or ``"auto"`` for all that
+    this host has. BLAS makes its own choice, so that it is not called if a set is given.
     `matmul_precision` is that of ``torch.set_float32_matmul_precision``: if the processor has a
     matrix unit, products of f32 arrays split each operand into two bf16 numbers with ``"high"``
     (about 16 bits of mantissa) and round it to one with ``"medium"``; sums stay f32. Products of
@@ -29,3 +30,8 @@ class CpuOptions:
     cache: bool = True
     isa: str = "auto"
     matmul_precision: str = "highest"
+
+    @property
+    def calls_blas(self) -> bool:
+        """Whether products may be calls of BLAS."""
+        return self.gemm != "loops" and self.isa == "auto"

@@ -7,6 +7,7 @@ lower the kernels to the LLVM dialect.
 
 from __future__ import annotations
 
+from ssft.compiler.backends.cpu.gemm.isa import Isa
 from ssft.compiler.passes.base import Pass
 from ssft.compiler.passes.convert_ssft_to_linalg import ConvertSsftToLinalgPass
 from ssft.compiler.passes.cpu_decompose_concat import CpuDecomposeConcatPass
@@ -72,5 +73,15 @@ KERNEL_STAGES: tuple[Stage, ...] = (
     "convert-math-to-llvm,convert-math-to-libm,convert-arith-to-llvm,convert-index-to-llvm",
     "finalize-memref-to-llvm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=1}",
     "convert-cf-to-llvm,reconcile-unrealized-casts,canonicalize,cse",
-    CpuTuneFunctionsPass(),
 )
+
+
+def tuning(isa: Isa | None) -> CpuTuneFunctionsPass:
+    """The last stage: functions are for the instruction set `isa` alone, or all that the host has.
+
+    What an attribute of a function says replaces what LLVM finds out about the host.
+    """
+    if isa is None:
+        return CpuTuneFunctionsPass()
+    features = ";".join(isa.features)
+    return CpuTuneFunctionsPass(width=8 * isa.vector, cpu=isa.cpu, features=features)

@@ -84,7 +84,10 @@ PRECISIONS = {"highest": 0, "high": 2, "medium": 1}
 def emit(options: CpuOptions, name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
     """The kernel `name` that computes `product` on operands A, B, C of memref types `types`."""
     _check(options)
-    for attempt in PROVIDERS[options.gemm]:
+    providers = PROVIDERS[options.gemm]
+    if providers and not options.calls_blas:
+        providers = (_emitted,)
+    for attempt in providers:
         kernel = attempt(options, name, product, types)
         if kernel is not None:
             return kernel

@@ -45,11 +45,16 @@ class Isa:
         return self.vectors * self.lanes(dtype)
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """What LLVM calls the flags, each with a plus sign."""
+        # LLVM's names are the system's, but for dashes.
+        names = (flag.replace("avx512_", "avx512").replace("_", "-") for flag in self.flags)
+        return tuple(f"+{name}" for name in sorted(names))
+
+    @property
     def attributes(self) -> str:
         """Function attributes that make LLVM use exactly this instruction set."""
-        # LLVM's names are the system's, but for dashes.
-        names = sorted(flag.replace("avx512_", "avx512").replace("_", "-") for flag in self.flags)
-        features = ", ".join(f'"+{name}"' for name in names)
+        features = ", ".join(f'"{name}"' for name in self.features)
         return (
             f'no_inline, target_cpu = "{self.cpu}", '
             f"target_features = #llvm.target_features<[{features}]>"
