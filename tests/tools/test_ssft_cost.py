@@ -139,6 +139,18 @@ def test_sweep_has_a_row_for_each_point(tmp_path: Path, capsys: pytest.CaptureFi
     assert states[0] == 2 * states[1] == 8 * states[2]
 
 
+def test_sweep_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "sweep.png"
+    arguments = ["parallel", "llama-2-7b", "--method", "s2ft", "--plot", str(path)]
+    assert main([*arguments, "--sweep", "data=1,8", "--sweep", "zero=1,3"]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert main([*arguments, "--sweep", "tensor=3"]) == 1
+    assert "nothing to draw" in capsys.readouterr().err
+    assert main(["parallel", "llama-2-7b", "--plot", str(tmp_path / "a.doc")]) == 1
+    assert "cannot draw" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

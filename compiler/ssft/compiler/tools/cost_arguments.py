@@ -88,6 +88,7 @@ def _parallel(commands: Any) -> None:
         help=f"a row for each value, and each combination if repeated: {', '.join(SETTINGS)}",
     )
     output.add_argument("--csv", metavar="FILE", help="write rows of comma-separated values")
+    output.add_argument("--plot", metavar="FILE", help="draw the rows: .png, .svg or .pdf")
     _json(output)
 
 

@@ -29,6 +29,7 @@ def show_parallel(report: Report, assumed: Iterable[str]) -> None:
             memory.add_row(key.replace("_", " "), *_beside(value, reference, size))
     out.print(f"memory of the fullest rank, {unit}:")
     out.print(memory)
+    _show_peak(out, report)
     _show_sent(out, report, columns)
     _show_transfers(out, report)
     _show_seconds(out, report)
@@ -49,6 +50,12 @@ def _heading(out: Console, report: Report) -> None:
         f"{layout['microbatches']} microbatches ({layout['schedule']}, bubble "
         f"{100 * report['pipeline_bubble']:.1f} %)"
     )
+
+
+def _show_peak(out: Console, report: Report) -> None:
+    if peak := report.get("plan_peak_bytes"):
+        unit, size = _unit(peak)
+        out.print(f"the plan itself, on one rank, at its peak: {peak / size:,.2f} {unit}")
 
 
 def _show_sent(out: Console, report: Report, columns: Sequence[str]) -> None:

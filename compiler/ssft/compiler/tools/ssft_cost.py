@@ -42,6 +42,7 @@ from ssft.compiler.tools.cost_parallel import (
     to_csv,
 )
 from ssft.compiler.tools.cost_parallel_output import show_parallel, show_sweep
+from ssft.compiler.tools.cost_parallel_plot import plot_sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,6 +121,7 @@ def _model(parsed: argparse.Namespace) -> int:
 
 def _parallel(parsed: argparse.Namespace) -> int:
     check_directory(parsed.csv)
+    check_directory(parsed.plot)
     if parsed.option and parsed.model:
         raise UserError(f"two models: '{parsed.model}' and '{parsed.option}'", exit_code=2)
     parsed.model = parsed.model or parsed.option
@@ -134,11 +136,14 @@ def _parallel(parsed: argparse.Namespace) -> int:
     if parsed.csv:
         _write(parsed.csv, to_csv(found))
     _write_json(parsed.json, {"reports": found, "assumptions": assumed})
+    rows, settings = [sweep_row(report) for report in found], list(found[0]["settings"])
+    title = f"{parsed.plan or parsed.model or parsed.config}"
+    title += "" if parsed.plan else f", {parsed.method}"
+    if parsed.plot:
+        plot_sweep(parsed.plot, rows, settings, title)
     if "-" not in (parsed.json, parsed.csv):
         if parsed.sweep:
-            title = f"{parsed.plan or parsed.model or parsed.config}"
-            title += "" if parsed.plan else f", {parsed.method}"
-            show_sweep([sweep_row(report) for report in found], list(found[0]["settings"]), title)
+            show_sweep(rows, settings, title)
         else:
             show_parallel(found[0], assumed)
     return 0

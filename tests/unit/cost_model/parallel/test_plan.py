@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ssft.compiler.cost_model.parallel.plan import plan_costs
 from ssft.compiler.cost_model.parallel.plan_facts import PlanFacts, cuts, plan_facts, read_plan
 from ssft.compiler.cost_model.parallel.traffic import sent
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.tools.ssft_cost import main
 
 MODEL_FILE = """
 import torch
@@ -249,3 +251,20 @@ def test_what_plans_cannot_is_refused(facts: dict[str, PlanFacts], tmp_path: Pat
     (tmp_path / "other.mlir").write_text("module {}")
     with pytest.raises(UserError, match="no function '@step'"):
         read_plan(tmp_path / "other.mlir")
+
+
+def test_command_reports_on_a_plan(
+    plans: dict[str, Plan], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "s2ft.mlir"
+    plans["s2ft"].save(path)
+    layout = ["--data", "4", "--zero", "3", "--tensor", "2", "--pipeline", "2"]
+    assert main(["parallel", "--plan", str(path), *layout]) == 0
+    text = capsys.readouterr().out
+    assert "16 ranks: 4 data x 2 tensor x 2 pipeline, ZeRO stage 3" in text
+    assert "the plan itself, on one rank, at its peak" in text
+    assert main(["parallel", "--plan", str(path), "--sweep", "tensor=1,2,8", "--csv", "-"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["tensor"] for row in rows] == ["1", "2", "8"]
+    assert int(rows[1]["total_bytes"]) < int(rows[0]["total_bytes"])
+    assert "a block of 4 units" in rows[2]["refused"]
