@@ -163,10 +163,17 @@ def test_mistakes_in_the_recipe(capsys, write_model, tmp_path, arguments, messag
     assert not plan.exists()
 
 
-def test_two_masks_for_one_parameter(capsys, write_model, tmp_path):
-    masks = ["--mask", "first.weight:rows=0", "--mask", "first.weight:rows=1"]
-    arguments = ["-o", tmp_path / "p.mlir", "--recipe", "explicit", *masks]
-    assert "two masks name 'first.weight'" in fails(capsys, write_model(), *arguments)
+def test_two_masks_for_one_parameter_are_united(write_model, tmp_path):
+    plan, report = tmp_path / "plan.mlir", tmp_path / "r.json"
+    masks = ["first.weight:rows=0+1:columns=0", "first.weight:rows=1+3:columns=1"]
+    arguments = [option for mask in masks for option in ("--mask", mask)]
+    run = [write_model(), "-o", plan, "--recipe", "explicit", *arguments, "--report", report]
+    assert main([str(argument) for argument in run]) == 0
+    entries = json.loads(report.read_text())["masks"]
+    found = {(r, c) for e in entries for r in e["rows"] for c in e["columns"]}
+    assert {e["name"] for e in entries} == {"first.weight"}
+    assert found == {(0, 0), (1, 0), (1, 1), (3, 1)}
+    assert sum(len(e["rows"]) * len(e["columns"]) for e in entries) == 4
 
 
 def test_plan_cannot_be_masked_again(capsys, write_model, tmp_path):

@@ -50,8 +50,16 @@ def test_report(module):
             "rows": [1, 3],
             "columns": None,
             "combine": "intersection",
+            "stored": {"rows": "gathered"},
         },
-        {"name": "b", "shape": [4], "rows": None, "columns": None, "combine": "intersection"},
+        {
+            "name": "b",
+            "shape": [4],
+            "rows": None,
+            "columns": None,
+            "combine": "intersection",
+            "stored": {},
+        },
     ]
     assert report["permuted"] == {"a3": 6}
     assert report["remarks"] == ["a remark"]

@@ -27,16 +27,20 @@ def measure(
     batches: Iterable[Batch],
     steps: int,
     progress: Callable[[str], None] = lambda text: None,
+    *,
+    sensitivity: bool = False,
 ) -> Statistics:
     """Runs forward and backward on `steps` batches without updating anything.
 
-    `module` is a step with recognised, dense updates; it is not changed.
+    `module` is a step with recognised, dense updates; it is not changed. `sensitivity` measures
+    that, too, which takes twice the size of the parameters in f32.
 
     Raises:
         UserError: there are fewer batches, or one does not fit the step.
     """
     progress("compiling the measuring step")
-    return Measurer(measuring_step(module), weights).measure(batches, steps, progress)
+    measurer = Measurer(measuring_step(module), weights, sensitivity=sensitivity)
+    return measurer.measure(batches, steps, progress)
 
 
 def measuring_step(module: ir.Module) -> str:
@@ -53,11 +57,15 @@ class Measurer:
     Args:
         text: of `measuring_step`.
         weights: as the step stores them; they are used in place where their layout allows it.
+        sensitivity: measure that, too.
     """
 
-    def __init__(self, text: str, weights: Mapping[str, Array]) -> None:
+    def __init__(
+        self, text: str, weights: Mapping[str, Array], *, sensitivity: bool = False
+    ) -> None:
         self._runner = _Runner(compile_step(text), weights)
         self._weights = weights
+        self._sensitivity = sensitivity
 
     def measure(
         self,
@@ -66,31 +74,47 @@ class Measurer:
         progress: Callable[[str], None] = lambda text: None,
     ) -> Statistics:
         """Runs forward and backward on `steps` batches; raises `UserError` if there are fewer."""
-        return _measure(self._runner, self._weights, batches, steps, progress)
+        found: dict[tuple[Quantity, str], np.ndarray] = {}
+        done = 0
+        for done, batch in zip(range(1, steps + 1), batches, strict=False):
+            progress(f"measuring, batch {done} of {steps}")
+            measured = self._runner.run(batch, done)
+            _accumulate(found, measured)
+            if self._sensitivity:
+                for (quantity, name), value in measured.items():
+                    if quantity == "gradient":
+                        _smooth(found, name, self._weight(name), value)
+        if done < steps:
+            raise UserError(
+                f"there are {done} batches to calibrate with, not {steps}",
+                notes=["ask for fewer, or give more data"],
+            )
+        for name in [name for quantity, name in found if quantity == "gradient"]:
+            found["weight", name] = self._weight(name)
+        return Statistics(steps, found)
+
+    def _weight(self, name: str) -> np.ndarray:
+        array = self._weights[name]
+        return np.asarray(load(array.data, array.dtype), np.float32)
 
 
-def _measure(
-    runner: _Runner,
-    weights: Mapping[str, Array],
-    batches: Iterable[Batch],
-    steps: int,
-    progress: Callable[[str], None],
-) -> Statistics:
-    found: dict[tuple[Quantity, str], np.ndarray] = {}
-    done = 0
-    for done, batch in zip(range(1, steps + 1), batches, strict=False):
-        progress(f"measuring, batch {done} of {steps}")
-        _accumulate(found, runner.run(batch, done))
-    if done < steps:
-        raise UserError(
-            f"there are {done} batches to calibrate with, not {steps}",
-            notes=["ask for fewer, or give more data"],
-        )
-    shapes = {key[1]: value.shape for key, value in found.items() if key[0] == "gradient"}
-    for name in shapes:
-        array = weights[name]
-        found["weight", name] = np.asarray(load(array.data, array.dtype), np.float32)
-    return Statistics(steps, found)
+SMOOTHING = 0.85
+"""Of the moving averages of sensitivity and uncertainty: LoSiA's ``imp_beta1``, ``imp_beta2``."""
+
+
+def _smooth(
+    found: dict[tuple[Quantity, str], np.ndarray],
+    name: str,
+    weight: np.ndarray,
+    gradient: np.ndarray,
+) -> None:
+    """Takes a batch into the moving averages, which begin with zeros."""
+    product = weight * gradient
+    change = np.abs(product - 0.5 * np.square(product))
+    average = found.setdefault(("sensitivity", name), np.zeros_like(change))
+    average += (1 - SMOOTHING) * (change - average)
+    spread = found.setdefault(("uncertainty", name), np.zeros_like(change))
+    spread += (1 - SMOOTHING) * (np.abs(change - average) - spread)
 
 
 def _accumulate(

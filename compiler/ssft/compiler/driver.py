@@ -118,10 +118,14 @@ def _measured(
             notes=["compile it without --abstract, or give the measurements: --statistics FILE"],
         )
     from ssft.compiler.calibration import measure
+    from ssft.compiler.recipes.registry import importance_of
 
     inputs = read_signature(module).inputs
     batches = options.batches(inputs) if options.batches else ()
-    found = measure(module, weights, batches, recipe.calibrate, options.progress)
+    sensitivity = importance_of(recipe.method, recipe.importance) == "sensitivity"
+    found = measure(
+        module, weights, batches, recipe.calibrate, options.progress, sensitivity=sensitivity
+    )
     path = options.save_statistics
     if path is None:
         handle, name = tempfile.mkstemp(".safetensors", "ssft-statistics-", options.reproducers)

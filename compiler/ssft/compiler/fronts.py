@@ -89,8 +89,14 @@ def combine(requests: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     ranked = sorted(count, key=lambda chosen: -count[chosen])
     if len(ranked) == 1:
         return order[ranked[0]]
-    first, second = ranked[0], ranked[1]
+    # Of two nested sets the smaller comes first: of grouped queries, what is only a part of a group
+    # must come last.
+    first, second = sorted(ranked[:2], key=len) if _nested(*ranked[:2]) else ranked[:2]
     only_first = [index for index in order[first] if index not in second]
     both = [index for index in order[first] if index in second]
     only_second = [index for index in order[second] if index not in first]
     return tuple(only_first + both + only_second)
+
+
+def _nested(first: frozenset[int], second: frozenset[int]) -> bool:
+    return first <= second or second <= first

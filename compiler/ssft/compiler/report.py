@@ -7,8 +7,9 @@ from math import prod
 from typing import Any
 
 from ssft.compiler.analysis import cost
-from ssft.compiler.plan_schema import ArgumentInfo, Mask, StepSignature
-from ssft.compiler.tiles import place
+from ssft.compiler.plan_schema import ArgumentInfo, Mask, Permutation, StepSignature
+from ssft.compiler.recipes.selection import Selection
+from ssft.compiler.tiles import Indices, Listed, Selector, place, stored_orders
 from ssft.dialects._mlir import ir
 
 
@@ -26,18 +27,27 @@ def build_report(
     """Returns the report of a plan.
 
     Keys: ``method``, ``trainable_parameters``, ``total_parameters``, ``masks`` (of everything that
-    trains; index lists over dimensions 0 and 1 in original order, None for all), ``flops``,
-    ``memory_bytes``, ``dense`` (the last two for the same step with nothing masked), ``permuted``
-    (axes that were reordered) and ``remarks`` (what could not be made contiguous, and why).
+    trains; index lists over dimensions 0 and 1 in original order, None for all; and how what they
+    choose is stored; several entries of one parameter are united), ``flops``, ``memory_bytes``,
+    ``dense`` (the last two for the same step with nothing masked), ``reselect`` (after how many
+    steps what trains is chosen again, None if never; ``masks`` are those of the start),
+    ``permuted`` (axes that were reordered) and ``remarks`` (what could not be made contiguous, and
+    why).
     """
     parameters = [a for a in signature.parameters if not a.buffer]
+    selection = signature.selection
     return {
         "method": signature.method,
         "trainable_parameters": sum(map(trainable_elements, signature.with_role("trainable"))),
         "total_parameters": sum(a.elements for a in parameters),
-        "masks": [_mask_entry(a) for a in signature.with_role("trainable")],
+        "masks": [
+            entry
+            for argument in signature.with_role("trainable")
+            for entry in _mask_entries(argument, signature.permutations)
+        ],
         **step_cost(step),
         "dense": dict(dense),
+        "reselect": None if selection is None else Selection.from_text(selection).every,
         "permuted": {name: p.size for name, p in signature.permutations.items()},
         "remarks": list(remarks),
     }
@@ -51,12 +61,35 @@ def trainable_elements(argument: ArgumentInfo) -> int:
     return sum(prod(tile.shape(argument.shape)) for tile in place(argument.mask, orders))
 
 
-def _mask_entry(argument: ArgumentInfo) -> dict[str, Any]:
+def _mask_entries(
+    argument: ArgumentInfo, permutations: Mapping[str, Permutation]
+) -> list[dict[str, Any]]:
     mask = argument.mask or Mask()
-    return {
-        "name": argument.name,
-        "shape": list(argument.shape),
-        "rows": None if mask.rows is None else list(mask.rows),
-        "columns": None if mask.columns is None else list(mask.columns),
-        "combine": mask.combine,
-    }
+    rectangles = mask.combine == "rectangles"
+    orders = stored_orders(argument, permutations)
+    entries = []
+    for part in mask.rectangles if rectangles else (mask,):
+        sides = {"rows": part.rows, "columns": part.columns}
+        alone = {"rows": Mask(part.rows, row_list=part.row_list),
+                 "columns": Mask(columns=part.columns, column_list=part.column_list)}  # fmt: skip
+        entries.append(
+            {
+                "name": argument.name,
+                "shape": list(argument.shape),
+                **{key: None if side is None else list(side) for key, side in sides.items()},
+                "combine": "intersection" if rectangles else mask.combine,
+                "stored": {
+                    key: _stored(place(alone[key], orders)[0].selectors[dim])
+                    for dim, (key, side) in enumerate(sides.items())
+                    if side
+                },
+            }
+        )
+    return entries
+
+
+def _stored(selector: Selector) -> str:
+    """How what a dimension's indices choose lies in memory."""
+    if isinstance(selector, Listed):
+        return "looked up"
+    return "gathered" if isinstance(selector, Indices) else "contiguous"

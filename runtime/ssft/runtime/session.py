@@ -237,6 +237,8 @@ class Session:
         """The compiled measuring step on this session's weights; compiled when first needed."""
         if self._measuring is None:
             from ssft.compiler.calibration import Measurer
+            from ssft.compiler.recipes.recipe import Recipe
+            from ssft.compiler.recipes.registry import importance_of
 
             text = self._measuring_text
             if text is None and self._plan_path is not None:
@@ -250,7 +252,9 @@ class Session:
                 argument.name: Array(argument.dtype, self._arrays[argument.index])
                 for argument in self.signature.parameters
             }
-            self._measuring = Measurer(text, weights)
+            recipe = self.selection.recipe if self.selection is not None else Recipe()
+            ranked_by = importance_of(recipe.method, recipe.importance)
+            self._measuring = Measurer(text, weights, sensitivity=ranked_by == "sensitivity")
         return self._measuring
 
     def model_file(self) -> str | None:

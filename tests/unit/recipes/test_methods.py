@@ -54,8 +54,9 @@ BLOCK = [EMBEDDING, NORM, V, O, UP, GATE, DOWN]
 STATISTICS = Statistics(
     1,
     {
-        ("fisher", p.name): np.random.default_rng(0).random(p.shape).astype(np.float32)
+        (quantity, p.name): np.random.default_rng(0).random(p.shape).astype(np.float32)
         for p in BLOCK
+        for quantity in ("gradient", "fisher", "sensitivity", "uncertainty")
     },
 )
 
@@ -67,8 +68,8 @@ def choose(method: str, parameters=BLOCK, ratio: float = 0.25, seed: int = 0, **
 
 def test_methods_are_found_by_file_name():
     assert method_names() == (
-        *("bias", "block", "columns", "explicit", "full", "heads", "paca", "rows", "s2ft", "ssft"),
-        *("top", "union"),
+        *("bias", "block", "columns", "coupled", "explicit", "full", "heads", "losia", "paca"),
+        *("rows", "s2ft", "smt", "ssft", "top", "union"),
     )
 
 
@@ -76,7 +77,10 @@ def test_methods_are_found_by_file_name():
 def test_masks_fit_their_parameters(method):
     shapes = {p.name: tuple(d.size for d in p.dimensions) for p in BLOCK}
     for name, mask in choose(method).items():
-        for indices, size in zip((mask.rows, mask.columns), shapes[name], strict=False):
+        sides = [(mask.rows, mask.columns), *((t.rows, t.columns) for t in mask.rectangles)]
+        for indices, size in (
+            (i, n) for side in sides for i, n in zip(side, shapes[name], strict=False)
+        ):
             assert indices is None or (list(indices) == sorted(set(indices)))
             assert all(0 <= index < size for index in indices or ())
 
@@ -229,3 +233,119 @@ def test_top_trains_what_comes_last():
     assert set(choose("top", parameters, ratio=0.35)) == {"down", "gate"}
     assert choose("top", parameters, ratio=0) == {}
     assert set(choose("top", parameters, ratio=1)) == {p.name for p in BLOCK}
+
+
+def sensitive(importance: np.ndarray) -> Statistics:
+    ones = np.ones_like(importance)
+    return Statistics(1, {("sensitivity", "w"): importance, ("uncertainty", "w"): ones})
+
+
+def test_losia_takes_the_best_of_three_greedy_cores():
+    """Where the largest rows and the largest columns do not cross, one of them has to give way."""
+    random = np.random.default_rng(3)
+    square = linear("w", HIDDEN, HIDDEN)
+    better = 0
+    for _ in range(20):
+        importance = random.random((8, 8)).astype(np.float32) ** 6
+        choice = Choice(0.25, statistics=sensitive(importance))
+        (mask,) = find_method("losia")([square, NORM], choice).values()
+        assert mask.combine == "intersection" and len(mask.rows) == len(mask.columns) == 2
+        found = importance[np.ix_(mask.rows, mask.columns)].sum()
+        rows = np.sort(np.argsort(-importance.sum(axis=1))[:2])
+        columns = np.sort(np.argsort(-importance.sum(axis=0))[:2])
+        alone = importance[np.ix_(rows, columns)].sum()
+        within = np.sort(np.argsort(-importance[rows].sum(axis=0))[:2])
+        crossed = np.sort(np.argsort(-importance[:, columns].sum(axis=1))[:2])
+        candidates = [alone, importance[np.ix_(rows, within)].sum(),
+                      importance[np.ix_(crossed, columns)].sum()]  # fmt: skip
+        assert found == max(candidates)
+        better += found > alone
+    assert better
+
+
+def test_losia_avoids_and_follows_ratios():
+    importance = np.arange(64, dtype=np.float32).reshape(8, 8)
+    square = linear("w", HIDDEN, HIDDEN)
+    choice = Choice(0.25, statistics=sensitive(importance), avoid={"w": Mask(rows=(7,))})
+    assert find_method("losia")([square], choice) == {"w": Mask((5, 6), (6, 7))}
+    choice = Choice(0.25, statistics=sensitive(importance), ratios=(("w", 0.5),))
+    assert find_method("losia")([square], choice) == {"w": Mask((4, 5, 6, 7), (4, 5, 6, 7))}
+
+
+def gradients(**arrays: np.ndarray) -> Statistics:
+    return Statistics(1, {("gradient", n): a.astype(np.float32) for n, a in arrays.items()})
+
+
+def test_smt_takes_the_best_blocks_of_all_matrices():
+    first, second = np.zeros((16, 8)), np.zeros((8, 16))
+    first[4:8, 4:] = -3
+    second[:4, 8:12] = second[4:, 8:12] = 2
+    second[0, 0] = 9  # its block has a small mean
+    up, down = linear("up", HIDDEN, CHANNELS), linear("down", CHANNELS, HIDDEN)
+    choice = Choice(48 / 256, statistics=gradients(up=first, down=second), block=(4, 4))
+    assert find_method("smt")([up, down, NORM], choice) == {
+        "up": Mask((4, 5, 6, 7), (4, 5, 6, 7)),
+        "down": Mask(None, (8, 9, 10, 11)),
+    }
+    alone = replace(choice, ratio=16 / 128, ratios=(("up", 0.0),))
+    masks = find_method("smt")([up, down], alone)
+    assert set(masks) == {"down"} and len(masks["down"].rows) == 4
+
+
+def test_smt_joins_blocks_and_cuts_the_last_ones():
+    gradient = np.zeros((8, 16))
+    for row, column in ((0, 0), (0, 10), (6, 0), (6, 15)):
+        gradient[row, column] = 1
+    choice = Choice(0.5, statistics=gradients(w=gradient), block=(3, 5))
+    weight = linear("w", CHANNELS, HIDDEN)
+    (mask,) = find_method("smt")([weight], choice).values()
+    # Blocks (0, 0), (0, 2), (2, 0) and (2, 3), the last of 2 x 1, and one without gradients.
+    assert mask.combine == "rectangles"
+    trained = np.zeros((8, 16), int)
+    for tile in mask.rectangles:
+        rows = range(8) if tile.rows is None else tile.rows
+        columns = range(16) if tile.columns is None else tile.columns
+        trained[np.ix_(list(rows), list(columns))] += 1
+    assert trained.max() == 1 and trained[gradient > 0].all()
+    assert 0.35 * 128 < trained.sum() <= 64
+    assert trained[6:, 15:].all() and trained[:3, :5].all()
+
+
+def test_smt_avoids_blocks_that_others_have():
+    gradient = np.ones((8, 8))
+    gradient[:4, :4] = 9
+    square = linear("w", HIDDEN, HIDDEN)
+    choice = Choice(0.25, statistics=gradients(w=gradient), block=(4, 4))
+    assert find_method("smt")([square], choice)["w"] == Mask((0, 1, 2, 3), (0, 1, 2, 3))
+    avoiding = replace(choice, avoid={"w": Mask(rows=(3,))})
+    assert find_method("smt")([square], avoiding)["w"].rows == (4, 5, 6, 7)
+
+
+def producing(parameter: Parameter, consumer: str) -> Parameter:
+    rows = replace(parameter.dimensions[0], consumed_by=frozenset([consumer]))
+    return replace(parameter, dimensions=(rows, parameter.dimensions[1]))
+
+
+def test_coupled_trains_each_side_of_an_axis_by_its_own_ratio():
+    sides = [producing(V, "o"), O, producing(UP, "down"), producing(GATE, "down"), DOWN]
+    ratios = (("v", 0.5), ("o", 0.25), ("up", 0.125), ("down", 0.25))
+    masks = choose("coupled", sides, ratio=0.0, ratios=ratios)
+    assert set(masks) == {"v", "o", "up", "down"}
+    assert len(masks["v"].rows) == 4 and len(masks["o"].columns) == 2
+    assert len(masks["up"].rows) == 2 and len(masks["down"].columns) == 4
+    assert masks["down"].rows is None and masks["up"].columns is None
+    # Independent draws: some rows are no columns, for some seed.
+    drawn = [choose("coupled", sides, seed=seed) for seed in range(3)]
+    assert any(set(masks["up"].rows) - set(masks["down"].columns) for masks in drawn)
+    assert all(masks["up"].rows == masks["gate"].rows for masks in drawn)
+
+
+def test_coupled_joins_both_sides_of_a_matrix_between_two_internal_axes():
+    other = (Factor("other", 12, True),)
+    first = producing(linear("first", HIDDEN, CHANNELS), "middle")
+    middle = producing(linear("middle", CHANNELS, other, ["first"], ["middle"]), "last")
+    last = linear("last", other, HIDDEN, ["middle"], ["last"])
+    masks = choose("coupled", [first, middle, last])
+    assert masks["middle"].combine == "union"
+    assert len(masks["middle"].rows) == 3 and len(masks["middle"].columns) == 4
+    assert masks["first"].columns is None and masks["last"].rows is None

@@ -17,6 +17,7 @@ from ssft.compiler.diagnostics import UserError
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.plan_attributes import mask_attribute
 from ssft.compiler.plan_schema import Mask
+from ssft.compiler.recipes.blocks import united
 from ssft.compiler.recipes.explicit_masks import check_in_range, parse_mask
 from ssft.compiler.recipes.parameters import (
     FULL,
@@ -136,28 +137,33 @@ def _choose(recipe: Recipe, parameters: list[Parameter]) -> dict[str, Mask]:
         entirely = _matching(pattern, shapes, "train")
         chosen.update(dict.fromkeys(entirely, FULL))
         by_method.difference_update(entirely)
-    explicit: set[str] = set()
-    for text in recipe.masks:
-        pattern, mask = parse_mask(text)
-        for name in _matching(pattern, shapes, "masks"):
-            if name in explicit:
-                raise UserError(
-                    f"two masks name '{name}'", notes=["put all its rows and columns into one mask"]
-                )
-            explicit.add(name)
-            check_in_range(name, mask, shapes[name])
-            chosen[name] = mask
+    explicit = _explicit(recipe, shapes)
+    chosen.update(explicit)
     for pattern in recipe.freeze:
         for name in _matching(pattern, shapes, "freeze"):
             chosen.pop(name, None)
     found = {name: simplified(mask, shapes[name]) for name, mask in chosen.items()}
     masks = {name: mask for name, mask in found.items() if mask is not None}
     if recipe.reselect:
-        moving = {n: masks[n] for n in shapes if n in masks and n in by_method - explicit}
+        moving = {n: masks[n] for n in shapes if n in masks and n in by_method - set(explicit)}
         moving = with_lists(moving, choice.coupled)
         check_reselects(recipe, moving)
         masks |= moving
     return masks
+
+
+def _explicit(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Mask]:
+    """The masks that the recipe names; several of one parameter are united."""
+    found: dict[str, list[Mask]] = {}
+    for text in recipe.masks:
+        pattern, mask = parse_mask(text)
+        for name in _matching(pattern, shapes, "masks"):
+            check_in_range(name, mask, shapes[name])
+            found.setdefault(name, []).append(mask)
+    return {
+        name: masks[0] if len(masks) == 1 else united(masks, shapes[name])
+        for name, masks in found.items()
+    }
 
 
 def _split(text: str) -> tuple[str, ...]:

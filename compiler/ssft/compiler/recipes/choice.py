@@ -69,7 +69,8 @@ class Choice:
     `avoid` names are never chosen. Importance other than ``random`` needs `statistics`.
 
     `number` counts the choices of one training run: each draws other numbers. `block` is the size
-    of blocks, rows x columns. `coupled` records what `units` chose.
+    of blocks, rows x columns. `coupled` records what `units` chose; `stream` names draws that are
+    independent of those of other streams.
     """
 
     ratio: float
@@ -83,6 +84,7 @@ class Choice:
     combine: Literal["union", "intersection"] = "union"
     block: tuple[int, int] = (256, 256)
     number: int = 0
+    stream: str = ""
     coupled: dict[tuple[str, int], tuple[Any, tuple[int, ...]]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -119,7 +121,7 @@ class Choice:
         }  # fmt: skip
         for parameter, dim in candidates:
             key = parameter.dimensions[dim].key
-            self.coupled[parameter.name, dim] = (key, chosen[key])
+            self.coupled[parameter.name, dim] = ((key, self.stream), chosen[key])
         return [chosen[c.parameter.dimensions[c.dim].key] for c in candidates]
 
     def channels(self, candidate: Candidate) -> tuple[int, ...]:
@@ -270,7 +272,7 @@ class Choice:
     def _generator(self, label: str) -> np.random.Generator:
         # A stream per axis: adding a parameter to the model does not change the others' choice.
         later = [self.number] if self.number else []
-        return np.random.default_rng([self.seed, *label.encode(), *later])
+        return np.random.default_rng([self.seed, *(label + self.stream).encode(), *later])
 
 
 def _descending(scores: np.ndarray) -> np.ndarray:

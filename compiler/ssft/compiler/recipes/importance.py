@@ -10,11 +10,14 @@ import numpy as np
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.recipes.statistics import Statistics
 
-Importance = Literal["random", "weight", "activation", "gradient", "product", "fisher", "taylor"]
+Importance = Literal[
+    "random", "weight", "activation", "gradient", "product", "fisher", "taylor", "sensitivity"
+]
 """``weight``, ``activation``, ``gradient`` and ``product`` are W, A, G and S of S2FT (arXiv
 2412.06289, Table 4): 2-norms of a channel's weights, activations and gradients, and the product of
 the first two. ``fisher`` is the sum of squared gradients (FISH Mask, arXiv 2111.09839), ``taylor``
-the first-order change of the loss, weight times gradient (arXiv 1906.10771)."""
+the first-order change of the loss, weight times gradient (arXiv 1906.10771), ``sensitivity`` a
+second-order one, smoothed, times how much it varies (LoSiA, arXiv 2507.04487, section 3.2)."""
 
 IMPORTANCES: tuple[str, ...] = get_args(Importance)
 
@@ -23,6 +26,7 @@ _ELEMENTS: dict[str, Callable[[Statistics, str], np.ndarray]] = {
     "gradient": lambda s, name: np.abs(s.get("gradient", name)),
     "fisher": lambda s, name: s.get("fisher", name),
     "taylor": lambda s, name: np.abs(s.get("weight", name) * s.get("gradient", name)),
+    "sensitivity": lambda s, name: s.get("sensitivity", name) * s.get("uncertainty", name),
 }
 
 

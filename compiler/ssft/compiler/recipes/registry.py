@@ -9,6 +9,7 @@ from functools import cache
 
 from ssft.compiler.plan_schema import Mask
 from ssft.compiler.recipes.choice import Choice
+from ssft.compiler.recipes.importance import Importance
 from ssft.compiler.recipes.parameters import Parameter
 
 Method = Callable[[Sequence[Parameter], Choice], Mapping[str, Mask]]
@@ -26,3 +27,9 @@ def method_names() -> tuple[str, ...]:
 def find_method(name: str) -> Method:
     """Returns the ``choose`` function of method `name`."""
     return importlib.import_module(f"ssft.compiler.recipes.methods.{name}").choose
+
+
+def importance_of(name: str, importance: Importance) -> Importance:
+    """What method `name` ranks by if the recipe says `importance`; most have no other default."""
+    module = importlib.import_module(f"ssft.compiler.recipes.methods.{name}")
+    return getattr(module, "IMPORTANCE", importance) if importance == "random" else importance

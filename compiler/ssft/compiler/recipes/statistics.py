@@ -15,7 +15,7 @@ from ssft.compiler.diagnostics import UserError
 from ssft.compiler.files import atomic_output
 from ssft.compiler.weights import Array, serialize
 
-Quantity = Literal["weight", "gradient", "fisher", "input", "output"]
+Quantity = Literal["weight", "gradient", "fisher", "input", "output", "sensitivity", "uncertainty"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 FORMAT = "ssft.statistics"
@@ -32,6 +32,9 @@ class Statistics:
     * ``input``: sum over all batches and tokens of the squares of what the matrix is multiplied
       with, one per input channel.
     * ``output``: the same of what it yields, before any bias, one per output channel.
+    * ``sensitivity``: the moving average over batches of |w g - (w g)^2 / 2|, in its shape, where
+      ``w`` is the weight and ``g`` a batch's gradient; ``uncertainty``: that of how far a batch is
+      from the average. Measured only for importance ``sensitivity``.
     """
 
     steps: int

@@ -19,10 +19,11 @@ from ssft.compiler.recipes.sides import masks_of, sides
 
 def choose(parameters: Sequence[Parameter], choice: Choice) -> Mapping[str, Mask]:
     """Chooses ``choice.ratio`` of the units of every internal input axis."""
-    return masks_of([side for side in sides(parameters, INPUT) if _is_internal(side)], choice)
+    return masks_of([side for side in sides(parameters, INPUT) if is_internal(side)], choice)
 
 
-def _is_internal(side: Candidate) -> bool:
+def is_internal(side: Candidate) -> bool:
+    """Whether others produce the axis of `side` and nobody else consumes it."""
     parameter, dim = side
     dimension = parameter.dimensions[dim]
     others = dimension.produced_by - {parameter.name}

@@ -18,11 +18,13 @@ from ssft.compiler.plan_schema import Mask
 from ssft.compiler.recipes.choice import Choice
 from ssft.compiler.recipes.parameters import Parameter
 
+IMPORTANCE = "fisher"
+
 
 def choose(parameters: Sequence[Parameter], choice: Choice) -> Mapping[str, Mask]:
     """Chooses rows and columns of each matrix that the forward pass multiplies by."""
     return {
-        parameter.name: _mask(choice.elements(parameter.name, "fisher"), parameter.name, choice)
+        parameter.name: _mask(choice.elements(parameter.name, IMPORTANCE), parameter.name, choice)
         for parameter in parameters
         if parameter.is_matrix
     }
