@@ -168,6 +168,7 @@ def test_sweep_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         (["parallel", "llama-2-7b", "--plan", "p.mlir"], 2, "either a model or --plan"),
         (["parallel", "--plan", "gone.mlir"], 1, "cannot read plan 'gone.mlir'"),
         (["parallel", "--plan", "p", "--sweep", "batch=1"], 2, "batch of a plan cannot be swept"),
+        (["parallel", "llama-2-7b", "--method", "sparselora"], 2, "is not covered for parallel"),
         (["parallel", "llama-2-7b", "--tensor", "3"], 2, "32 heads cannot be split into 3"),
         (["parallel", "llama-2-7b", "--microbatches", "3"], 2, "cannot be cut into 3"),
         (["parallel", "llama-2-7b", "--link", "ib"], 2, "not a link and its bandwidth"),

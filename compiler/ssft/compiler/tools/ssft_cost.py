@@ -129,6 +129,13 @@ def _parallel(parsed: argparse.Namespace) -> int:
     if parsed.plan:
         found = reports(parsed, plan_reporter(parsed))
     else:
+        if parsed.method == "sparselora":
+            raise UserError(
+                "contextual sparsity is not covered for parallel steps",
+                notes=["--method lora holds and sends as many bytes"],
+                exit_code=2,
+            )
+        _contextual(parsed)
         shapes = _architecture(parsed)
         method = _method(parsed, shapes)
         found = reports(parsed, lambda at: shapes_report(at, shapes, method, storage))
