@@ -48,6 +48,36 @@ func.func @scatter_add_of_integers(%x: tensor<8xi32>, %i: tensor<3xi64>, %u: ten
   return %r : tensor<8xi32>
 }
 
+// A loop over one index would be folded away, and the index is known only when the step runs: the loop
+// goes over the other dimension.
+// CHECK-LABEL: func.func @scatter_one
+// CHECK-SAME:    (%[[X:.*]]: tensor<8x6xf32>, %[[I:.*]]: tensor<1xi64>, %[[S:.*]]: tensor<1x6xf32>)
+// CHECK:         %[[COUNT:.*]] = arith.constant 6 : index
+// CHECK:         scf.for %[[J:.*]] = %{{.*}} to %[[COUNT]] step %{{.*}} iter_args(%[[D:.*]] = %[[X]])
+// CHECK:           %[[I64:.*]] = tensor.extract %[[I]]
+// CHECK:           %[[ROW:.*]] = arith.index_cast %[[I64]]
+// CHECK:           %[[NEW:.*]] = tensor.extract_slice %[[S]][0, %[[J]]] [1, 1] [1, 1]
+// CHECK:           %[[LINE:.*]] = tensor.extract_slice %[[D]][0, %[[J]]] [8, 1] [1, 1]
+// CHECK:           %[[OLD:.*]] = tensor.extract_slice %[[LINE]][%[[ROW]], 0] [1, 1] [1, 1]
+// CHECK:           linalg.copy ins(%[[NEW]] : tensor<1x1xf32>) outs(%[[OLD]] : tensor<1x1xf32>)
+func.func @scatter_one(%x: tensor<8x6xf32>, %i: tensor<1xi64>, %s: tensor<1x6xf32>) -> tensor<8x6xf32> {
+  %r = "ssft.scatter"(%x, %i, %s) {dim = 0 : i64} : (tensor<8x6xf32>, tensor<1xi64>, tensor<1x6xf32>) -> tensor<8x6xf32>
+  return %r : tensor<8x6xf32>
+}
+
+// Where there is no other dimension every position is compared with the index.
+// CHECK-LABEL: func.func @scatter_add_one_of_a_vector
+// CHECK-NOT:     scf.for
+// CHECK:         linalg.generic
+// CHECK:           %[[HERE:.*]] = linalg.index 0
+// CHECK:           %[[IS:.*]] = arith.cmpi eq, %[[HERE]], %{{.*}}
+// CHECK:           %[[SUM:.*]] = arith.addf
+// CHECK:           arith.select %[[IS]], %[[SUM]]
+func.func @scatter_add_one_of_a_vector(%x: tensor<8xf32>, %i: tensor<1xi64>, %s: tensor<1xf32>) -> tensor<8xf32> {
+  %r = "ssft.scatter_add"(%x, %i, %s) {dim = 0 : i64} : (tensor<8xf32>, tensor<1xi64>, tensor<1xf32>) -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}
+
 // The copy is what lets the memory of the source be reused.
 // CHECK-LABEL: func.func @save_slice
 // CHECK-SAME:    (%[[X:.*]]: tensor<4x8xf32>)

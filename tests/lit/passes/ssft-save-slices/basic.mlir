@@ -68,6 +68,41 @@ func.func @step(
 
 // -----
 
+// So does a gather by an index list that is an argument.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:    %[[INDICES:[a-z0-9]+]]: tensor<2xi64>
+// CHECK:         %[[P:.*]] = linalg.generic
+// CHECK:         %[[SAVED:.*]] = "ssft.gather"(%[[P]], %[[INDICES]]) {dim = 1 : i64}
+// CHECK:         linalg.generic
+// CHECK:         "ssft.weight_grad"(%{{.*}}, %[[SAVED]])
+#id = affine_map<(i, j) -> (i, j)>
+#scalar = affine_map<(i, j) -> ()>
+func.func @step(
+    %i: tensor<2xi64> {ssft.role = "index", ssft.name = "w:columns", ssft.range = array<i64: 0, 6>, ssft.indices = array<i64: 1, 4>},
+    %x: tensor<3x6xf32> {ssft.role = "input", ssft.name = "x"},
+    %dy: tensor<3x4xf32> {ssft.role = "input", ssft.name = "dy"},
+    %zero: tensor<f32> {ssft.role = "frozen", ssft.name = "zero"}
+) -> (tensor<f32> {ssft.role = "loss"}, tensor<4x2xf32> {ssft.role = "gradient", ssft.name = "w"}) {
+  %empty = tensor.empty() : tensor<3x6xf32>
+  %p = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<3x6xf32>) outs(%empty : tensor<3x6xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %r = math.tanh %a : f32
+    linalg.yield %r : f32
+  } -> tensor<3x6xf32>
+  %loss = linalg.generic {indexing_maps = [#id, #scalar], iterator_types = ["reduction", "reduction"]}
+      ins(%p : tensor<3x6xf32>) outs(%zero : tensor<f32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %r = arith.addf %acc, %a : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  %s = "ssft.gather"(%p, %i) {dim = 1 : i64} : (tensor<3x6xf32>, tensor<2xi64>) -> tensor<3x2xf32>
+  %g = "ssft.weight_grad"(%dy, %s) : (tensor<3x4xf32>, tensor<3x2xf32>) -> tensor<4x2xf32>
+  return %loss, %g : tensor<f32>, tensor<4x2xf32>
+}
+
+// -----
+
 // One constant that two gathers of different activations share: each gets its own.
 // CHECK-LABEL: func.func @step
 // CHECK:         %[[P:.*]] = linalg.generic

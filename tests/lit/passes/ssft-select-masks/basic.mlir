@@ -6,6 +6,8 @@
 // RUN: ssft-opt %s --pass-pipeline='builtin.module(ssft-select-masks{method=explicit masks=down.weight:rows=0:columns=1-2:union;up.*:rows=0-3+6})' | filecheck %s --check-prefix=EXPLICIT
 // RUN: ssft-opt %s --pass-pipeline='builtin.module(ssft-select-masks{method=explicit masks=up.*:rows=0-7:columns=5})' | filecheck %s --check-prefix=WHOLE
 // RUN: ssft-opt %s --pass-pipeline='builtin.module(ssft-select-masks{method=s2ft ratio=1})' | filecheck %s --check-prefix=ALL
+// RUN: ssft-opt %s --pass-pipeline='builtin.module(ssft-select-masks{method=columns ratio=0.25 reselect=5 masks=down.*:rows=1})' | filecheck %s --check-prefix=AGAIN
+// RUN: ssft-opt %s --pass-pipeline='builtin.module(ssft-select-masks{method=explicit masks=up.*:rows=0:columns=1;up.*:rows=2-3:columns=2})' | filecheck %s --check-prefix=UNITED
 
 // By default everything trains, and nothing is masked.
 // FULL-LABEL: func.func @step
@@ -47,6 +49,16 @@
 // ALL-LABEL: func.func @step
 // ALL-SAME:   {ssft.name = "up.weight", ssft.role = "frozen"}
 // ALL-SAME:   {ssft.name = "down.weight", ssft.role = "trainable"}
+// What the method chose is only the first choice; masks that are written out stay.
+// AGAIN:       module attributes {ssft.selection = "{\22every\22:5,\22measure\22:0,
+// AGAIN-SAME:   \22method\22:\22columns\22
+// AGAIN-LABEL: func.func @step
+// AGAIN-SAME:   {ssft.mask = {column_list = "up.weight:columns", columns = array<i64: {{[0-5](, [0-5])?}}>, combine = "intersection"}, ssft.name = "up.weight", ssft.role = "trainable"}
+// AGAIN-SAME:   {ssft.mask = {combine = "intersection", rows = array<i64: 1>}, ssft.name = "down.weight", ssft.role = "trainable"}
+
+// Several masks of a parameter are united.
+// UNITED-LABEL: func.func @step
+// UNITED-SAME:   {ssft.mask = {combine = "rectangles", rectangles = [{columns = array<i64: 2>, rows = array<i64: 2, 3>}, {columns = array<i64: 1>, rows = array<i64: 0>}]}, ssft.name = "up.weight", ssft.role = "trainable"}
 #x = affine_map<(t, o, i) -> (t, i)>
 #w = affine_map<(t, o, i) -> (o, i)>
 #y = affine_map<(t, o, i) -> (t, o)>

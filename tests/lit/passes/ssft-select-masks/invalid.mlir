@@ -37,7 +37,7 @@ module {
 // -----
 
 // What the options ask for must fit the parameters; each run has one mistake.
-// METHOD:  error: recipe key 'method': unknown method 's3ft' (known: bias, block, columns, explicit
+// METHOD:  error: recipe key 'method': unknown method 's3ft' (known: bias, block, columns, coupled, explicit
 // METHOD:  note: the keys are method, ratio, seed, ratios, budget, importance
 // RATIO:   error: recipe key 'ratio': input should be less than or equal to 1
 // PATTERN: error: 'nowhere.*' in 'train' matches no trainable parameter

@@ -310,3 +310,85 @@ func.func @step(
   }) {operandSegmentSizes = array<i32: 1, 1, 1>} : (tensor<4x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>) -> (tensor<4x6xf32>, tensor<4x6xf32>)
   return %new#0, %new#1, %norm : tensor<4x6xf32>, tensor<4x6xf32>, tensor<f32>
 }
+
+// -----
+
+// Index lists become arguments before the batch, and slices are gathered by what they hold. The rows of
+// a union's second tile are a list of their own, always the rest of the first one's.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:    %[[W:[a-z0-9]+]]: tensor<4x6xf32>
+// CHECK-SAME:    %[[MR:[a-z0-9]+]]: tensor<1x6xf32>
+// CHECK-SAME:    ssft.tile = {row_list = "fc.weight:rows", rows = array<i64: 0>}
+// CHECK-SAME:    %[[MC:[a-z0-9]+]]: tensor<3x2xf32>
+// CHECK-SAME:    ssft.tile = {column_list = "fc.weight:columns", columns = array<i64: 1, 4>, row_list = "fc.weight:rows:others", rows = array<i64: 1, 2, 3>}
+// CHECK-SAME:    %[[R:[a-z0-9]+]]: tensor<1xi64> {ssft.indices = array<i64: 0>, ssft.name = "fc.weight:rows", ssft.range = array<i64: 0, 4>, ssft.role = "index"}
+// CHECK-SAME:    %[[O:[a-z0-9]+]]: tensor<3xi64> {ssft.complement = "fc.weight:rows", ssft.indices = array<i64: 1, 2, 3>, ssft.name = "fc.weight:rows:others", ssft.range = array<i64: 0, 4>, ssft.role = "index"}
+// CHECK-SAME:    %[[C:[a-z0-9]+]]: tensor<2xi64> {ssft.indices = array<i64: 1, 4>, ssft.name = "fc.weight:columns", ssft.range = array<i64: 0, 6>, ssft.role = "index"}
+// CHECK-SAME:    %[[DY:[a-z0-9]+]]: tensor<3x4xf32>
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: tensor<3x6xf32>
+// CHECK-DAG:     %[[DYR:.*]] = "ssft.gather"(%[[DY]], %[[R]]) {dim = 1 : i64}
+// CHECK-DAG:     "ssft.weight_grad"(%[[DYR]], %[[X]])
+// CHECK-DAG:     %[[DYO:.*]] = "ssft.gather"(%[[DY]], %[[O]]) {dim = 1 : i64}
+// CHECK-DAG:     %[[XC:.*]] = "ssft.gather"(%[[X]], %[[C]]) {dim = 1 : i64}
+// CHECK-DAG:     "ssft.weight_grad"(%[[DYO]], %[[XC]])
+// CHECK:         "ssft.scatter"(%[[W]], %[[R]], %{{.*}}) {dim = 0 : i64}
+// CHECK:         "ssft.scatter"(%{{.*}}, %[[O]], %{{.*}}) {dim = 0 : i64}
+#lhs = affine_map<(o, i, t) -> (t, o)>
+#rhs = affine_map<(o, i, t) -> (t, i)>
+#out = affine_map<(o, i, t) -> (o, i)>
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "fc.weight", ssft.mask = {rows = array<i64: 0>, columns = array<i64: 1, 4>, combine = "union", row_list = "fc.weight:rows", column_list = "fc.weight:columns"}},
+    %m: tensor<4x6xf32> {ssft.role = "state", ssft.name = "fc.weight", ssft.state = "momentum_buffer"},
+    %dy: tensor<3x4xf32> {ssft.role = "input", ssft.name = "dy"},
+    %x: tensor<3x6xf32> {ssft.role = "input", ssft.name = "x"}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<4x6xf32> {ssft.updates_arg = 1 : i64}) {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<4x6xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%empty : tensor<4x6xf32>) -> tensor<4x6xf32>
+  %g = linalg.matmul indexing_maps = [#lhs, #rhs, #out]
+      ins(%dy, %x : tensor<3x4xf32>, tensor<3x6xf32>) outs(%zeros : tensor<4x6xf32>) -> tensor<4x6xf32>
+  %new:2 = "ssft.update"(%w, %m, %g) ({
+  ^bb0(%we: f32, %me: f32, %ge: f32):
+    %mn = arith.addf %me, %ge : f32
+    %wn = arith.subf %we, %mn : f32
+    "ssft.yield"(%wn, %mn) : (f32, f32) -> ()
+  }) {operandSegmentSizes = array<i32: 1, 1, 1>} : (tensor<4x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>) -> (tensor<4x6xf32>, tensor<4x6xf32>)
+  return %new#0, %new#1 : tensor<4x6xf32>, tensor<4x6xf32>
+}
+
+// -----
+
+// Rectangles: a product and a state each.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:    %[[W:[a-z0-9]+]]: tensor<4x6xf32>
+// CHECK-SAME:    %[[M0:[a-z0-9]+]]: tensor<2x3xf32>
+// CHECK-SAME:    ssft.tile = {columns = array<i64: 0, 1, 2>, rows = array<i64: 0, 1>}
+// CHECK-SAME:    %[[M1:[a-z0-9]+]]: tensor<1x2xf32>
+// CHECK-SAME:    ssft.tile = {columns = array<i64: 2, 5>, rows = array<i64: 3>}
+// CHECK-SAME:    -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<2x3xf32> {ssft.updates_arg = 1 : i64}, tensor<1x2xf32> {ssft.updates_arg = 2 : i64})
+// CHECK-DAG:     "ssft.weight_grad"({{.*}}) : (tensor<3x2xf32>, tensor<3x3xf32>) -> tensor<2x3xf32>
+// CHECK-DAG:     "ssft.weight_grad"({{.*}}) : (tensor<3x1xf32>, tensor<3x2xf32>) -> tensor<1x2xf32>
+// CHECK:         %[[FIRST:.*]] = tensor.insert_slice %{{.*}} into %[[W]][0, 0] [2, 3] [1, 1]
+// CHECK:         "ssft.scatter"(%[[FIRST]], %{{.*}}, %{{.*}}) {dim = 1 : i64}
+#lhs = affine_map<(o, i, t) -> (t, o)>
+#rhs = affine_map<(o, i, t) -> (t, i)>
+#out = affine_map<(o, i, t) -> (o, i)>
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "fc.weight", ssft.mask = {combine = "rectangles", rectangles = [{rows = array<i64: 0, 1>, columns = array<i64: 0, 1, 2>}, {rows = array<i64: 3>, columns = array<i64: 2, 5>}]}},
+    %m: tensor<4x6xf32> {ssft.role = "state", ssft.name = "fc.weight", ssft.state = "momentum_buffer"},
+    %dy: tensor<3x4xf32> {ssft.role = "input", ssft.name = "dy"},
+    %x: tensor<3x6xf32> {ssft.role = "input", ssft.name = "x"}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<4x6xf32> {ssft.updates_arg = 1 : i64}) {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<4x6xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%empty : tensor<4x6xf32>) -> tensor<4x6xf32>
+  %g = linalg.matmul indexing_maps = [#lhs, #rhs, #out]
+      ins(%dy, %x : tensor<3x4xf32>, tensor<3x6xf32>) outs(%zeros : tensor<4x6xf32>) -> tensor<4x6xf32>
+  %new:2 = "ssft.update"(%w, %m, %g) ({
+  ^bb0(%we: f32, %me: f32, %ge: f32):
+    %mn = arith.addf %me, %ge : f32
+    %wn = arith.subf %we, %mn : f32
+    "ssft.yield"(%wn, %mn) : (f32, f32) -> ()
+  }) {operandSegmentSizes = array<i32: 1, 1, 1>} : (tensor<4x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>) -> (tensor<4x6xf32>, tensor<4x6xf32>)
+  return %new#0, %new#1 : tensor<4x6xf32>, tensor<4x6xf32>
+}

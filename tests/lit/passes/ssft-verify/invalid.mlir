@@ -224,3 +224,77 @@ func.func @step(
 ) -> (tensor<4xf32> {ssft.updates_arg = 0 : i64}) {
   return %m : tensor<4xf32>
 }
+
+// -----
+
+// (V7) a list that is there
+// expected-error@+2 {{(V7) 'w' names index list 'w:columns', which does not exist}}
+// expected-error@+1 {{(V7) 'w' names index list 'w:columns', which does not exist}}
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "w", ssft.mask = {columns = array<i64: 2, 3>, combine = "intersection", column_list = "w:columns"}},
+    %m: tensor<4x2xf32> {ssft.role = "state", ssft.name = "w", ssft.state = "momentum_buffer", ssft.tile = {columns = array<i64: 2, 3>, column_list = "w:columns"}}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<4x2xf32> {ssft.updates_arg = 1 : i64}) {
+  return %w, %m : tensor<4x6xf32>, tensor<4x2xf32>
+}
+
+// -----
+
+// (V7) indices in range
+// expected-error@+2 {{(V7) index list 'w:columns' has indices that repeat, or lie outside of 0 to 2}}
+// expected-error@+1 {{(V7) index list 'w:columns' does not range over the 6 indices of 'w'}}
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "w", ssft.mask = {columns = array<i64: 2, 3>, combine = "intersection", column_list = "w:columns"}},
+    %m: tensor<4x2xf32> {ssft.role = "state", ssft.name = "w", ssft.state = "momentum_buffer", ssft.tile = {columns = array<i64: 2, 3>, column_list = "w:columns"}},
+    %i: tensor<2xi64> {ssft.role = "index", ssft.name = "w:columns", ssft.range = array<i64: 0, 3>, ssft.indices = array<i64: 2, 3>}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<4x2xf32> {ssft.updates_arg = 1 : i64}) {
+  return %w, %m : tensor<4x6xf32>, tensor<4x2xf32>
+}
+
+// -----
+
+// (V7) the mask's indices
+// expected-error@+2 {{(V7) 'w' has other indices than list 'w:columns'}}
+// expected-error@+1 {{(V7) 'w' has other indices than list 'w:columns'}}
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "w", ssft.mask = {columns = array<i64: 2, 3>, combine = "intersection", column_list = "w:columns"}},
+    %m: tensor<4x2xf32> {ssft.role = "state", ssft.name = "w", ssft.state = "momentum_buffer", ssft.tile = {columns = array<i64: 2, 3>, column_list = "w:columns"}},
+    %i: tensor<2xi64> {ssft.role = "index", ssft.name = "w:columns", ssft.range = array<i64: 0, 6>, ssft.indices = array<i64: 2, 4>}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<4x2xf32> {ssft.updates_arg = 1 : i64}) {
+  return %w, %m : tensor<4x6xf32>, tensor<4x2xf32>
+}
+
+// -----
+
+// (V7) as many as the list takes
+// expected-error@+3 {{(V7) index list 'w:columns' is no tensor<3xi64>, which its indices fill}}
+// expected-error@+2 {{(V7) 'w' has other indices than list 'w:columns'}}
+// expected-error@+1 {{(V7) 'w' has other indices than list 'w:columns'}}
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "w", ssft.mask = {columns = array<i64: 2, 3>, combine = "intersection", column_list = "w:columns"}},
+    %m: tensor<4x2xf32> {ssft.role = "state", ssft.name = "w", ssft.state = "momentum_buffer", ssft.tile = {columns = array<i64: 2, 3>, column_list = "w:columns"}},
+    %i: tensor<2xi64> {ssft.role = "index", ssft.name = "w:columns", ssft.range = array<i64: 0, 6>, ssft.indices = array<i64: 2, 3, 4>}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<4x2xf32> {ssft.updates_arg = 1 : i64}) {
+  return %w, %m : tensor<4x6xf32>, tensor<4x2xf32>
+}
+
+// -----
+
+// (V7) the list that another one is the rest of
+// expected-error@+1 {{(V7) index list 'w:columns' is the rest of 'w:rows', which does not exist}}
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "w", ssft.mask = {columns = array<i64: 2, 3>, combine = "intersection", column_list = "w:columns"}},
+    %m: tensor<4x2xf32> {ssft.role = "state", ssft.name = "w", ssft.state = "momentum_buffer", ssft.tile = {columns = array<i64: 2, 3>, column_list = "w:columns"}},
+    %i: tensor<2xi64> {ssft.role = "index", ssft.name = "w:columns", ssft.range = array<i64: 0, 6>, ssft.complement = "w:rows", ssft.indices = array<i64: 2, 3>}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}, tensor<4x2xf32> {ssft.updates_arg = 1 : i64}) {
+  return %w, %m : tensor<4x6xf32>, tensor<4x2xf32>
+}
+
+// -----
+
+// (V7) disjoint rectangles
+// expected-error@+1 {{(V7) rectangle 1 of 'w' overlaps another one}}
+func.func @step(
+    %w: tensor<4x6xf32> {ssft.role = "trainable", ssft.name = "w", ssft.mask = {combine = "rectangles", rectangles = [{rows = array<i64: 0, 1>}, {rows = array<i64: 1>, columns = array<i64: 2>}]}}
+) -> (tensor<4x6xf32> {ssft.updates_arg = 0 : i64}) {
+  return %w : tensor<4x6xf32>
+}
