@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from ssft.compiler.analysis.step import (
+    argument_attributes,
+    find_step,
+    result_attributes,
+    text,
+    updated_argument,
+)
 from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.compiler.frontend.abstract import without_data
 from ssft.compiler.frontend.attributes import annotate, optimizer_attribute
 from ssft.compiler.frontend.forward import export_forward
+from ssft.compiler.frontend.layers.capture import capture_by_layers
 from ssft.compiler.frontend.loss_module import LossFunction, LossModule, split_batch
 from ssft.compiler.frontend.lower import import_graph, to_linalg
 from ssft.compiler.frontend.model_file import ModelDefinition
@@ -29,23 +38,45 @@ from ssft.dialects._mlir import ir
 class CapturedStep:
     """A training step in MLIR and what is needed to run it.
 
-    `module` (in `context`) holds ``func.func @step`` as linalg on tensors; `torch_module_text` is
-    the same step as it was imported, in the torch dialect, with locations. `weights` are the
+    `module` (in `context`) holds ``func.func @step`` as linalg on tensors. `weights` are the
     parameters and buffers by the names of the arguments: the model's own tensors, not copies, and
-    without data if the capture was abstract. `example_batch` holds the batch's tensors. `graph`
-    is the functional FX graph that was imported: PyTorch can run it on the arguments in order; it
-    returns the loss, the new values of `updates`, and the gradients.
+    without data if the capture was abstract. `example_batch` holds the batch's tensors.
     """
 
     context: ir.Context
     module: ir.Module
-    torch_module_text: str
     weights: dict[str, Tensor]
     optimizer: OptimizerSpec
     example_batch: dict[str, Tensor]
-    graph: fx.GraphModule = field(repr=False)
     arguments: list[Argument] = field(repr=False)
     updates: list[Argument] = field(repr=False)
+    trace: Callable[[], _Traced] = field(repr=False)
+
+    @cached_property
+    def _traced(self) -> _Traced:
+        return self.trace()
+
+    @property
+    def graph(self) -> fx.GraphModule:
+        """The functional FX graph: PyTorch can run it on the arguments in order.
+
+        It returns the loss, the new values of `updates`, and the gradients.
+        """
+        return self._traced.graph.graph_module
+
+    @property
+    def torch_module_text(self) -> str:
+        """The step as it was imported, in the torch dialect, with locations."""
+        return self._traced.torch_text
+
+
+@dataclass
+class _Traced:
+    """A step that was traced whole, imported and lowered."""
+
+    graph: StepGraph
+    module: ir.Module
+    torch_text: str
 
 
 @dataclass
@@ -113,19 +144,16 @@ def capture(
     trainable = [
         name for name, argument in arguments.weights.items() if argument.role == "trainable"
     ]
-    graph = trace_step(StepFunction(forward, spec, max_grad_norm, arguments, trainable), example)
-    context, module, torch_text = _lower(graph, spec, max_grad_norm, source)
-    return CapturedStep(
-        context,
-        module,
-        torch_text,
-        example.weights,
-        spec,
-        tensors,
-        graph.graph_module,
-        graph.arguments,
-        graph.updates,
-    )
+    step = StepFunction(forward, spec, max_grad_norm, arguments, trainable)
+    context = new_context()
+    lowering = _Lowering(context, spec, max_grad_norm, source)
+    module = capture_by_layers(step, example, lambda *short: lowering.trace(*short).module)
+    trace = partial(lowering.trace, step, example)
+    if module is None:
+        traced = trace()
+        module, trace = traced.module, lambda: traced
+    found, updates = _signature(module, arguments)
+    return CapturedStep(context, module, example.weights, spec, tensors, found, updates, trace)
 
 
 def capture_file(
@@ -207,17 +235,41 @@ def _inputs(
     return example, arguments
 
 
-def _lower(
-    graph: StepGraph, spec: OptimizerSpec, max_grad_norm: float | None, source: str | None
-) -> tuple[ir.Context, ir.Module, str]:
-    context = new_context()
-    module = import_graph(graph, context)
-    attributes = {
-        "optimizer": optimizer_attribute(spec),
-        "source": source,
-        "max_grad_norm": None if max_grad_norm is None else float(max_grad_norm),
-    }
-    annotate(module, graph.arguments, graph.updates, graph.gradients, attributes)
-    torch_text = module.operation.get_asm(enable_debug_info=True)
-    to_linalg(module)
-    return context, module, torch_text
+@dataclass(frozen=True)
+class _Lowering:
+    """From a step to MLIR, in one context."""
+
+    context: ir.Context
+    spec: OptimizerSpec
+    max_grad_norm: float | None
+    source: str | None
+
+    def trace(self, step: StepFunction, example: StepValues[Tensor]) -> _Traced:
+        """Traces `step`, imports it and lowers it to linalg."""
+        graph = trace_step(step, example)
+        module = import_graph(graph, self.context)
+        limit = self.max_grad_norm
+        attributes = {
+            "optimizer": optimizer_attribute(self.spec),
+            "source": self.source,
+            "max_grad_norm": None if limit is None else float(limit),
+        }
+        annotate(module, graph.arguments, graph.updates, graph.gradients, attributes)
+        torch_text = module.operation.get_asm(enable_debug_info=True)
+        to_linalg(module)
+        return _Traced(graph, module, torch_text)
+
+
+def _signature(
+    module: ir.Module, known: StepValues[Argument]
+) -> tuple[list[Argument], list[Argument]]:
+    """Returns the arguments of ``@step`` and those that its results update, as `known` has them."""
+    by_name = {(argument.state, argument.name): argument for argument in known.flat()}
+    step = find_step(module.operation)
+    arguments = []
+    for attributes in argument_attributes(step):
+        argument = by_name[text(attributes, "ssft.state"), str(text(attributes, "ssft.name"))]
+        argument.role = str(text(attributes, "ssft.role"))
+        arguments.append(argument)
+    numbers = map(updated_argument, result_attributes(step))
+    return arguments, [arguments[number] for number in numbers if number is not None]
