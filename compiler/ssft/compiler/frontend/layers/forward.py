@@ -121,15 +121,9 @@ def _sequence(forward: ForwardGraph, nodes: list[fx.Node], key_of: WeightKey) ->
             # Equal constants are one, or each repetition would have its own.
             position[node] = constants.setdefault(key, place) if kind == "constant" else place
             continue
-        operands: list[int] = []
-        args = fx.map_arg((node.args, node.kwargs), lambda n: _collect(operands, position[n]))
-        position[node] = builder.append(_node_key(node, args), operands)
+        key, reads = _node_key(node)
+        position[node] = builder.append(key, [position[read] for read in reads])
     return builder.finish()
-
-
-def _collect(operands: list[int], position: int) -> Any:
-    operands.append(position)
-    return ...  # unlike any literal
 
 
 def _input_key(node: fx.Node, kind: str, value: Any, key_of: WeightKey) -> Hashable:
@@ -150,12 +144,20 @@ def _bytes(value: Tensor) -> Hashable:
         return value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
-def _node_key(node: fx.Node, args: Any) -> Hashable:
+def _node_key(node: fx.Node) -> tuple[Hashable, list[fx.Node]]:
+    """Returns all of a node but what it reads, and what it reads, in order."""
+    reads: list[fx.Node] = []
+
+    def collect(read: fx.Node) -> Any:
+        reads.append(read)
+        return ...  # unlike any literal
+
+    args = fx.map_arg((node.args, node.kwargs), collect)
     target: Any = node.target
     if node.op == "get_attr":
         value = getattr(node.graph.owning_module, str(target))
         target = value.code if isinstance(value, fx.GraphModule) else target
-    return (node.op, str(target), repr(args), repr(_shapes(node.meta.get("val"))))
+    return (node.op, str(target), repr(args), repr(_shapes(node.meta.get("val")))), reads
 
 
 def _shapes(value: Any) -> Any:
