@@ -1,7 +1,7 @@
 """Parallel training on paper: bytes that each rank holds and sends under a `Layout`.
 
-`parallel_costs` works from a transformer's shapes. `plan.plan_costs` works from a compiled plan, and
-is not imported here: it needs MLIR. docs/costs.md shows the formulas.
+`parallel_costs` works from a transformer's shapes. `plan.plan_costs` works from a compiled plan; it
+needs MLIR, so it is not imported here. docs/costs.md shows the formulas.
 """
 
 from __future__ import annotations
