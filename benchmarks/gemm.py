@@ -4,6 +4,9 @@ BLAS is what ``torch.mm`` calls, and OpenBLAS if scipy-openblas32 is installed. 
 over ``--rounds`` rounds), the spread of the emitted code (10 % to 90 % quantile, in percent of the
 median) and its speed relative to each rival (median of the ratios of each round). With one thread
 the clock is the thread's CPU time, so that a busy machine disturbs little; else it is wall time.
+
+``--dtype bf16``, and ``--precision high`` or ``medium`` of f32 products, are for the matrix unit,
+PyTorch's and ours; bf16 products have a second contender, whose results are f32.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any
 
 import torch
 
-from ssft.compiler.backends.cpu.gemm import emitted, isa, standalone, tuning
+from ssft.compiler.backends.cpu.gemm import PRECISIONS, emitted, isa, standalone, tuning
 from ssft.compiler.backends.cpu.gemm.form import Axis, Product
 
 SQUARE = (256, 384, 512, 768, 1024, 1536, 2048)
@@ -38,6 +41,7 @@ LAYERS = (
 HEADS = ((32, 128, 32), (32, 256, 64))  # batch times heads, tokens, head size
 SLICES = (51, 138)  # columns of a weight that are trained
 SECONDS = 3e-3  # a timed run repeats small products for so long
+SPEED = 1.5e11  # operations per second, about
 
 
 @dataclass(frozen=True)
@@ -55,21 +59,21 @@ class Case:
     def operations(self) -> int:
         return 2 * self.m * self.n * self.k * self.batch
 
-    def operands(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def operands(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         def matrix(rows: int, columns: int, transposed: bool) -> torch.Tensor:
             shape = (self.batch, *((columns, rows) if transposed else (rows, columns)))
-            stored = torch.randn(shape)
+            stored = torch.randn(shape).to(dtype)
             return stored.transpose(1, 2) if transposed else stored
 
         a = matrix(self.m, self.k, self.kind[0] == "T")
         b = matrix(self.k, self.n, self.kind[1] == "T")
-        return a, b, torch.empty(self.batch, self.m, self.n)
+        return a, b, torch.empty(self.batch, self.m, self.n, dtype=dtype)
 
-    def product(self) -> Product:
+    def product(self, operands: str, result: str) -> Product:
         a, b, c = self.operands_strides()
         outer = (Axis(self.batch, a[0], b[0], c[0]),) if self.batch > 1 else ()
         m, n = Axis(self.m, a[1], 0, c[1]), Axis(self.n, 0, b[2], c[2])
-        return Product("f32", m, n, Axis(self.k, a[2], b[1]), outer, False)
+        return Product(result, m, n, Axis(self.k, a[2], b[1]), outer, False, operands)
 
     def operands_strides(self) -> tuple[tuple[int, ...], ...]:
         def strides(rows: int, columns: int, transposed: bool) -> tuple[int, int, int]:
@@ -124,30 +128,44 @@ def openblas() -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Callable[
     return bind
 
 
-def measure(case: Case, options: argparse.Namespace, host: isa.Isa) -> dict[str, Any]:
-    a, b, c = case.operands()
-    d = torch.empty_like(c)
-    product = case.product()
+def bind(
+    product: Product, host: isa.Isa, options: argparse.Namespace, arrays: tuple[torch.Tensor, ...]
+) -> tuple[Callable[[], None], str]:
+    """A call of our code, and the variant that was chosen."""
+    variant = "default"
+    if options.tune and not isinstance(host, isa.Amx):
+        variant = tuning.tuner(host, options.threads, None).choose(product)
+        variant = "default" if variant == tuning.BLAS else variant
+    wanted = emitted.oriented(product)
+    assert wanted is not None
+    blocks = tuning.blocks_of(variant, wanted, host)
     types = standalone.operand_types(product.types)
-    tuner = tuning.tuner(host, options.threads, None)
-    variant = tuner.choose(product) if options.tune else "default"
-    variant = "default" if variant == tuning.BLAS else variant
-    blocks = tuning.blocks_of(variant, product, host)
     kernel = emitted.emit("product", product, types, host, options.threads, blocks)
     assert kernel is not None
     code = standalone.Kernels([kernel])
+    return code.bind("product", [x.data_ptr() for x in arrays]), variant
+
+
+def measure(case: Case, options: argparse.Namespace, host: isa.Isa) -> dict[str, Any]:
+    half = options.dtype == "bf16"
+    a, b, c = case.operands(torch.bfloat16 if half else torch.float32)
+    d = torch.empty_like(c)
+    ours, variant = bind(case.product("", options.dtype), host, options, (a, b, c))
     contenders: dict[str, Callable[[], Any]] = {
-        "emitted": code.bind("product", [x.data_ptr() for x in (a, b, c)]),
+        "emitted": ours,
         "torch": lambda: torch.bmm(a, b, out=d),
     }
+    if half:
+        wide = c.float()
+        contenders["to f32"] = bind(case.product("bf16", "f32"), host, options, (a, b, wide))[0]
     if case.batch == 1:
         contenders["torch"] = lambda: torch.mm(a[0], b[0], out=d[0])
-    other = openblas()
+    other = None if half else openblas()
     if other is not None and case.batch == 1:
         contenders["openblas"] = other(a[0], b[0], d[0])
     clock = thread_time if options.threads == 1 else perf_counter
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    repeats = max(1, int(SECONDS * 1.5e11 * options.threads / case.operations))
+    repeats = max(1, int(SECONDS * SPEED * options.threads / case.operations))
     for number in range(options.rounds + 1):
         for name, run in contenders.items():
             start = clock()
@@ -191,6 +209,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--isa", default="auto")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="highest", help="of f32")
     parser.add_argument(
         "--tune", action="store_true", help="measure variants first, as 'auto' does"
     )
@@ -198,7 +218,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision(options.precision)
     host = isa.select(options.isa)
+    planes = 1 if options.dtype == "bf16" else PRECISIONS[options.precision]
+    if planes and options.isa == "auto":
+        host = isa.matrix_unit(planes) or host
     if host is None:
         parser.error("no code is emitted for this processor")
     entries = []
@@ -206,7 +230,7 @@ def main() -> None:
         entries.append(measure(case, options, host))
         show(entries[-1])
     for group in dict.fromkeys(entry["group"] for entry in entries):
-        for rival in ("torch", "openblas"):
+        for rival in ("torch", "openblas", "to f32"):
             values = [
                 e["ratios"][rival] for e in entries if e["group"] == group and rival in e["ratios"]
             ]
@@ -215,6 +239,7 @@ def main() -> None:
                       f"geometric mean {statistics.geometric_mean(values):.3f}")  # fmt: skip
     if options.json:
         about = {"isa": host.name, "model": isa.host_model(), "threads": options.threads}
+        about |= {"dtype": options.dtype, "precision": options.precision}
         options.json.write_text(json.dumps({**about, "cases": entries}, indent=1) + "\n")
 
 

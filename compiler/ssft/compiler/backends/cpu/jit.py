@@ -167,6 +167,7 @@ def compile_object(module: ir.Module, libraries: Libraries, opt_level: int) -> b
 
     Raises a `UserError` if it calls what no library has.
     """
+    libraries.load_openmp()
     engine = execution_engine()(module, opt_level=opt_level, shared_libs=libraries.paths)
     if not engine.raw_lookup(TABLE):
         raise UserError(

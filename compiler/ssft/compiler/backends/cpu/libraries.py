@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ssft.compiler.diagnostics import UserError
+
+SPINS = "10000"
+"""Turns of a loop for which an idle thread waits for work before it sleeps.
+
+GNU OpenMP's own choice is 300000, some milliseconds. Where cores are shared, threads that wait for
+so long take the time of those that they wait for.
+"""
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,27 @@ class Libraries:
     def paths(self) -> list[str]:
         """What generated code is linked with."""
         return [path for path in (self.blas, self.openmp) if path]
+
+    def load_openmp(self) -> None:
+        """Loads OpenMP, if nothing has yet; do so before what depends on it is loaded.
+
+        It reads when its threads are to sleep from the environment, once, as it is loaded: after
+        ``import torch`` it is too late to tell it. What the user has set stays.
+        """
+        if self.openmp:
+            _load_openmp(self.openmp)
+
+
+@cache
+def _load_openmp(path: str) -> None:
+    if any(name in os.environ for name in _WAITING):
+        ctypes.CDLL(path)
+        return
+    os.environ["GOMP_SPINCOUNT"] = SPINS
+    try:
+        ctypes.CDLL(path)
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]  # other processes are none of our business
 
 
 @cache

@@ -43,6 +43,7 @@ def load_code(data: bytes | memoryview, kernels: Sequence[str], libraries: Libra
     """
     from llvmlite import binding
 
+    libraries.load_openmp()
     try:
         builder = binding.JITLibraryBuilder().add_object_img(data).export_symbol(TABLE)
         for name in undefined_symbols(data):

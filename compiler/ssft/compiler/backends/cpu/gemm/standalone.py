@@ -156,7 +156,9 @@ def blas_call(product: Product, a: int, b: int, c: int) -> Callable[[], None] | 
 
 @cache
 def _blas_library() -> ctypes.CDLL:
-    return ctypes.CDLL(find_libraries().blas)
+    libraries = find_libraries()
+    libraries.load_openmp()
+    return ctypes.CDLL(libraries.blas)
 
 
 def _aligned(memory: np.ndarray) -> int:
