@@ -123,6 +123,16 @@ def test_sets_that_stay_gathered(chosen, layout, fixed):
     assert fronts_of(chosen, layout, fixed) is None
 
 
+def test_what_comes_first_asks_to_stay_there():
+    free = axis(0, 4)
+    assert fronts_of({0, 1}, one(free)) == {free: (0, 1)}
+    assert combine([(0, 1), (0, 2)]) == (1, 0, 2)
+
+
+def test_an_axis_that_occurs_twice_need_not_move():
+    assert fronts_of({0}, one(axis(0, 2), axis(0, 2))) == {}
+
+
 def test_the_second_segment_alone():
     first, second = axis(0, 4), axis(1, 3)
     layout = DimensionLayout(((first,), (second,)))

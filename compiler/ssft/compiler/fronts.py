@@ -16,8 +16,8 @@ def fronts_of(
 ) -> Fronts | None:
     """Returns what must come first on each axis so that `chosen` becomes contiguous.
 
-    Only free axes that are not in `fixed` (ids) can be permuted; an axis whose first indices are
-    chosen already needs nothing.
+    Only free axes that are not in `fixed` (ids) can be permuted. A free axis whose first indices
+    are chosen already is in the result, too, so that no other set's wish moves it unawares.
     None if no permutation of the dimension's axes makes the set contiguous: chosen indices in
     several segments, or of a product in more than whole blocks and one part of a block
     (with grouped queries: whole groups plus at most one partial group).
@@ -35,15 +35,23 @@ def fronts_of(
         if found is not None:
             return None
         found = _prefix(inside, segment, fixed)
-        if found is None or _repeats(found, segment):
+        if found is None:
             return None
+        for axis in _repeated(found, segment):
+            if not is_first(found.pop(axis)):
+                return None
     return found
 
 
-def _repeats(fronts: Fronts, segment: tuple[Axis | DimensionLayout, ...]) -> bool:
-    """Whether an axis of `fronts` occurs elsewhere in the segment, where it would move, too."""
+def is_first(front: tuple[int, ...]) -> bool:
+    """Whether `front` comes first anyway."""
+    return front == tuple(range(len(front)))
+
+
+def _repeated(fronts: Fronts, segment: tuple[Axis | DimensionLayout, ...]) -> list[Axis]:
+    """Axes of `fronts` that occur elsewhere in the segment, where they would move, too."""
     occurring = [axis.id for _, axis in DimensionLayout((segment,)).axes()]
-    return any(occurring.count(axis.id) > 1 for axis in fronts)
+    return [axis for axis in fronts if occurring.count(axis.id) > 1]
 
 
 def _prefix(
@@ -62,13 +70,16 @@ def _prefix(
         return None
     front = tuple(whole + partial)
     fronts: Fronts = {}
-    if front != tuple(range(len(front))):
-        if not isinstance(first, Axis) or not first.is_free or first.id in fixed:
-            return None
+    if isinstance(first, Axis) and first.is_free and first.id not in fixed:
         fronts[first] = front
+    elif not is_first(front):
+        return None
     if partial:
         inner = _prefix(groups[partial[0]], rest, fixed)
-        if inner is None:
+        if inner is None or any(
+            axis in fronts and not (is_first(fronts[axis]) and is_first(front))
+            for axis, front in inner.items()
+        ):
             return None
         fronts |= inner
     return fronts

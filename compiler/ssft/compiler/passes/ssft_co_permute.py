@@ -18,11 +18,15 @@ from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.axes import Axis, AxisAnalysis, DimensionLayout, analyze_axes
 from ssft.compiler.analysis.phases import forward_operations
 from ssft.compiler.analysis.reductions import normalised_axes
-from ssft.compiler.fronts import Fronts, combine, fronts_of
+from ssft.compiler.fronts import combine, fronts_of, is_first
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.compiler.plan_attributes import permutations_attribute, string_list
-from ssft.compiler.plan_schema import ArgumentInfo, Permutation, read_signature
+from ssft.compiler.plan_schema import ArgumentInfo, Permutation, StepSignature, read_signature
+from ssft.compiler.tiles import Indices, place, stored_orders
 from ssft.dialects._mlir import ir
+
+_Side = tuple[str, int]
+"""A dimension of a parameter: its name and 0 for rows, 1 for columns."""
 
 
 @dataclass(frozen=True)
@@ -53,57 +57,86 @@ class CoPermutePass(Pass):
         with module.context, step.location:
             axes = analyze_axes(step)
             tied = normalised_axes(axes, forward_operations(step))
+            refused: dict[_Side, str] = {}
             requests: dict[Axis, list[tuple[int, ...]]] = {}
             for argument in masked:
-                for fronts in _requests(argument, axes, tied, context, step):
-                    for axis, front in fronts.items():
-                        requests.setdefault(axis, []).append(front)
-                    context.statistics["dimensions made contiguous"] += 1
+                for axis, front in _requests(argument, axes, tied, refused):
+                    requests.setdefault(axis, []).append(front)
+            fronts = {axis: combine(wanted) for axis, wanted in requests.items()}
             permutations = {
-                axis.id: (axis.name, Permutation(axis.size, combine(fronts)))
-                for axis, fronts in requests.items()
+                axis.id: (axis.name, Permutation(axis.size, front))
+                for axis, front in fronts.items()
+                if not is_first(front)
             }
             context.statistics["axes permuted"] += len(permutations)
             _annotate(module, step, axes, permutations)
+            _report(read_signature(module), refused, step, context)
 
 
 def _requests(
-    argument: ArgumentInfo,
-    axes: AxisAnalysis,
-    tied: frozenset[int],
-    context: PassContext,
-    step: ir.Operation,
-) -> Iterator[Fronts]:
-    """Yields the fronts of each dimension of one masked parameter; remarks on what has none."""
-    assert argument.mask is not None
-    if argument.mask.combine == "rectangles":
-        context.remark(step, f"blocks of '{argument.name}' stay where they are in the matrix")
-    for dim, indices in enumerate((argument.mask.rows, argument.mask.columns)):
+    argument: ArgumentInfo, axes: AxisAnalysis, tied: frozenset[int], refused: dict[_Side, str]
+) -> Iterator[tuple[Axis, tuple[int, ...]]]:
+    """Yields what one masked parameter wants to come first on which axis.
+
+    A dimension for which there is no permutation goes to `refused`, with the reason.
+    """
+    for dim, indices in enumerate(_chosen(argument)):
         if indices is None:
             continue
         layout = axes.dimension(argument.index, dim)
         fronts = fronts_of(indices, layout, tied)
         if fronts is None:
-            context.statistics["dimensions gathered"] += 1
-            what = ("rows", "columns")[dim]
-            context.remark(
-                step, f"{what} of '{argument.name}' stay gathered: {_reason(layout, tied)}"
-            )
+            refused[argument.name, dim] = _reason(layout, tied)
         else:
-            yield fronts
+            yield from fronts.items()
+
+
+def _chosen(argument: ArgumentInfo) -> tuple[tuple[int, ...] | None, ...]:
+    assert argument.mask is not None
+    return argument.mask.rows, argument.mask.columns
+
+
+def _report(
+    signature: StepSignature, refused: dict[_Side, str], step: ir.Operation, context: PassContext
+) -> None:
+    """Counts what is contiguous as it is stored now, and remarks on what is not.
+
+    Refused is not yet gathered: neighbours, such as one head, are contiguous where they are.
+    """
+    for argument in signature.with_role("trainable"):
+        if argument.mask is None:
+            continue
+        if argument.mask.combine == "rectangles":
+            context.remark(step, f"blocks of '{argument.name}' stay where they are in the matrix")
+        orders = stored_orders(argument, signature.permutations)
+        tiles = place(argument.mask, orders)
+        for dim, indices in enumerate(_chosen(argument)):
+            if indices is None:
+                continue
+            if not any(isinstance(tile.selectors[dim], Indices) for tile in tiles):
+                context.statistics["dimensions made contiguous"] += 1
+                continue
+            context.statistics["dimensions gathered"] += 1
+            reason = refused.get(
+                (argument.name, dim), "its axis is in an order that more of the other masks ask for"
+            )
+            what = ("rows", "columns")[dim]
+            context.remark(step, f"{what} of '{argument.name}' stay gathered: {reason}")
 
 
 def _reason(layout: DimensionLayout, tied: frozenset[int]) -> str:
-    reasons = []
+    reasons: dict[str, None] = {}
     for _, axis in layout.axes():
+        where = f"axis {axis.name} of size {axis.size}"
         if not axis.is_free:
-            reasons.append(f"axis {axis.name} of size {axis.size} is fixed: {axis.pins[0].reason}")
+            reasons[f"{where} is fixed: {axis.pins[0].reason}"] = None
         elif axis.id in tied:
-            reasons.append(
-                f"axis {axis.name} of size {axis.size} is the residual stream or such: a norm "
-                "reduces over it"
-            )
-    return "; ".join(reasons[:2]) or f"the chosen set follows no order of the axes {layout}"
+            reasons[f"{where} is the residual stream or such: a norm reduces over it"] = None
+    if reasons:
+        return "; ".join(list(reasons)[:2])
+    if len(layout.segments) > 1:
+        return f"the chosen set does not lie in one of the parts {layout} that are joined here"
+    return f"the chosen set follows no order of the axes {layout}"
 
 
 def _annotate(

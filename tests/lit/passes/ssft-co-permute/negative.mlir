@@ -145,7 +145,51 @@ func.func @step(
 #bias = affine_map<(t, o) -> (o)>
 // expected-remark-re@+1 {{columns of 'up.weight' stay gathered: axis a{{[0-9]+}} of size 6 is fixed: visible outside the step (input)}}
 func.func @step(
-    %up: tensor<8x6xf32> {ssft.role = "trainable", ssft.name = "up.weight", ssft.mask = {columns = array<i64: 4>, combine = "intersection"}},
+    %up: tensor<8x6xf32> {ssft.role = "trainable", ssft.name = "up.weight", ssft.mask = {columns = array<i64: 1, 4>, combine = "intersection"}},
+    %bias: tensor<8xf32> {ssft.role = "frozen", ssft.name = "up.bias"},
+    %down: tensor<4x8xf32> {ssft.role = "trainable", ssft.name = "down.weight"},
+    %m: tensor<4x8xf32> {ssft.role = "state", ssft.name = "down.weight", ssft.state = "momentum_buffer"},
+    %x: tensor<3x6xf32> {ssft.role = "input", ssft.name = "x"},
+    %g: tensor<4x8xf32> {ssft.role = "frozen", ssft.name = "gradient"},
+    %p0: tensor<3x8xf32> {ssft.role = "frozen", ssft.name = "zeros8"},
+    %y0: tensor<3x4xf32> {ssft.role = "frozen", ssft.name = "zeros4"}
+) -> (
+    tensor<3x4xf32> {ssft.role = "loss"},
+    tensor<8x6xf32> {ssft.updates_arg = 0 : i64},
+    tensor<4x8xf32> {ssft.updates_arg = 2 : i64},
+    tensor<4x8xf32> {ssft.updates_arg = 3 : i64}
+) {
+  %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %up : tensor<3x6xf32>, tensor<8x6xf32>) outs(%p0 : tensor<3x8xf32>) -> tensor<3x8xf32>
+  %h = linalg.generic {indexing_maps = [#id, #bias, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%p, %bias : tensor<3x8xf32>, tensor<8xf32>) outs(%p0 : tensor<3x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %r = arith.addf %a, %b : f32
+    linalg.yield %r : f32
+  } -> tensor<3x8xf32>
+  %y = linalg.matmul indexing_maps = [#x, #w, #y] ins(%h, %down : tensor<3x8xf32>, tensor<4x8xf32>) outs(%y0 : tensor<3x4xf32>) -> tensor<3x4xf32>
+  %new:2 = "ssft.update"(%down, %m, %g) ({
+  ^bb0(%we: f32, %me: f32, %ge: f32):
+    %mn = arith.addf %me, %ge : f32
+    %wn = arith.subf %we, %mn : f32
+    "ssft.yield"(%wn, %mn) : (f32, f32) -> ()
+  }) {operandSegmentSizes = array<i32: 1, 1, 1>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  return %y, %up, %new#0, %new#1 : tensor<3x4xf32>, tensor<8x6xf32>, tensor<4x8xf32>, tensor<4x8xf32>
+}
+
+// -----
+
+// Neighbours are a slice where they are, so that they need no order, and there is no remark.
+// CHECK:       module {
+// CHECK-LABEL: func.func @step
+// CHECK-NOT:     ssft.permuted
+// CHECK:         return
+#x = affine_map<(t, o, i) -> (t, i)>
+#w = affine_map<(t, o, i) -> (o, i)>
+#y = affine_map<(t, o, i) -> (t, o)>
+#id = affine_map<(t, o) -> (t, o)>
+#bias = affine_map<(t, o) -> (o)>
+func.func @step(
+    %up: tensor<8x6xf32> {ssft.role = "trainable", ssft.name = "up.weight", ssft.mask = {columns = array<i64: 2, 3, 4>, combine = "intersection"}},
     %bias: tensor<8xf32> {ssft.role = "frozen", ssft.name = "up.bias"},
     %down: tensor<4x8xf32> {ssft.role = "trainable", ssft.name = "down.weight"},
     %m: tensor<4x8xf32> {ssft.role = "state", ssft.name = "down.weight", ssft.state = "momentum_buffer"},
