@@ -30,12 +30,12 @@ def decoder(model: str, **options) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     return getattr(hf, kind)(config), {"input_ids": ids, "labels": ids.clone()}
 
 
-def encoder():
+def bert(attention_probs_dropout_prob: float = 0.0):
     config = hf.BertConfig(
         vocab_size=VOCABULARY,
         num_labels=3,
         hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
+        attention_probs_dropout_prob=attention_probs_dropout_prob,
         **SIZES,
     )
     config._attn_implementation = "eager"
@@ -92,7 +92,7 @@ FAMILIES = {
     "llama-biased": lambda: decoder(
         "Llama", num_key_value_heads=2, attention_bias=True, mlp_bias=True, **SIZES
     ),
-    "bert": encoder,
+    "bert": bert,
     "gpt2": lambda: decoder("GPT2", **GPT2),
     "phi3": lambda: decoder("Phi3", num_key_value_heads=2, **SIZES),
     "gpt-neox": lambda: decoder("GPTNeoX", rotary_pct=0.25, **SIZES),

@@ -28,6 +28,9 @@ from ssft.dialects._mlir import ir
 
 STEPS = 20
 RATIO = 0.25
+BLOCK = (8, 12)
+"""Divides no matrix evenly in both dimensions."""
+
 VARIANTS = {"s2ft-global": {"method": "s2ft", "budget": "global", "seed": 1}}
 """Recipes beyond one per method."""
 
@@ -51,7 +54,8 @@ def recipe(name: str, family: str) -> Recipe:
     options = VARIANTS.get(name, {"method": name})
     if name == "explicit":
         options |= {"masks": tuple(_some_blocks(model(family).model))}
-    return Recipe(**{"ratio": RATIO, "statistics": str(statistics(family)), **options})
+    common = {"ratio": RATIO, "block": BLOCK, "statistics": str(statistics(family))}
+    return Recipe(**{**common, **options})
 
 
 def check_case(family: str, name: str, device: str) -> Plan:
