@@ -185,7 +185,7 @@ class ContractionTiles:
             or fewest_cycles(self._machine, macs, sum(sizes[:2]), sizes[2]) > limit
         ):
             return
-        kinds = tuple(dim.kind for dim in self.dims)
+        kinds: tuple[DimKind, ...] = tuple(dim.kind for dim in self.dims)
         a, b, c = (self._as_whole(self.operands[name]) for name in ("a", "b", "c"))
         found = search_slabs(kinds, a, b, c, self._machine)
         if found is None or found.cycles > limit:
@@ -335,12 +335,14 @@ class ContractionTiles:
 
     def _slotted(self) -> list[tuple[str, Operand, DType]]:
         """What has a slot: a name, the operand, and the type of its elements there."""
-        found = [
+        found: list[tuple[str, Operand, DType]] = [
             (name, operand, operand.buffer.stored_as)
             for name, operand in self.operands.items()
             if not operand.resident
         ]
-        return [*found, ("sums", self.operands["c"], "f32")] if self.wide_sums else found
+        if self.wide_sums:
+            found.append(("sums", self.operands["c"], "f32"))
+        return found
 
     def pieces(self, addresses: Sequence[int]) -> dict[str, Pieces]:
         """Where tiles are in the slots, which are at these addresses."""

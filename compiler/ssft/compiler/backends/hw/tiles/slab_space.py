@@ -128,7 +128,6 @@ class SlabSpace:
             self.outer, self.inner, self._swapped = n, m, True
             self.factors = (b, a)
         self.shared = "a" if self._swapped else "b"
-        self.joins = self._slabs_join()
         count = self.k.granules
         lengths = range(1, count + 1)
         self._transfers: dict[tuple[int, _Shape, _Shape], tuple[int, ...] | None] = {}
@@ -139,13 +138,17 @@ class SlabSpace:
                 [self.k.extent(Range(count - n, count)) for n in lengths],
             ]
         )
+        self._joining: dict[_Shape, bool] = {}
         self._known: dict[Cuts, float] = {}
+        self.joins = self._joins(Range(0, -(-count // 2)))
 
-    def _slabs_join(self) -> bool:
-        """Whether slabs of the factor that all chunks share can be put together again."""
-        factor = self.factors[1]
-        part = self._part(factor, self.slab(Range(0, -(-self.k.granules // 2))))
-        return lies_together(part, factor.walk)
+    def _joins(self, k: Range) -> bool:
+        """Whether a slab of the factor that all chunks share is packed as within the whole."""
+        key = self.k.shape(k)
+        if key not in self._joining:
+            factor = self.factors[1]
+            self._joining[key] = lies_together(self._part(factor, self.slab(k)), factor.walk)
+        return self._joining[key]
 
     def slab(self, k: Range) -> Command:
         """The product of a slab for all results."""
@@ -194,7 +197,7 @@ class SlabSpace:
         return Box(starts, sizes, command.first, command.last)
 
     def cycles(self, cuts: Cuts) -> float:
-        """When all is done; never, if parts of the result do not lie together."""
+        """When all is done; never, if parts that have to lie together do not."""
         if cuts not in self._known:
             self._known[cuts] = self._finish(cuts)
         return self._known[cuts]
@@ -204,6 +207,8 @@ class SlabSpace:
         products: list[Product] = []
         stores: list[Result] = []
         loaded: set[tuple[Range, Range]] = set()
+        if cuts.staggered and not all(map(self._joins, self.k.cut(cuts.k))):
+            return NEVER
         wide = self.result.stored_as != "f32" and bool(cuts.k)
         for command in self.commands(cuts):
             loads += self.load(0, command)
