@@ -5,7 +5,8 @@ something was compiled, the seconds spent on choosing, and their share of all. E
 beside the same one that never chooses again; where that one's slices are made contiguous by
 co-permutation, the difference between the steps is what gathering costs. ``--measure N`` chooses by
 gradients of N batches instead of at random: then a choice costs about N dense forward and backward
-passes.
+passes. Seconds are CPU seconds of the process, which other processes disturb least; ``--wall`` takes
+those of the clock.
 """
 
 from __future__ import annotations
@@ -15,20 +16,19 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import torch
 from models import NORM, SIZES, Size, make_batch, make_model
 
 from ssft.compiler import Recipe, compile
 from ssft.compiler.backends.cpu import compile as cpu_compile
 from ssft.runtime import Session
-from ssft.runtime.training import train
 
 
-def measure(size: Size, recipe: Recipe, steps: int) -> dict[str, Any]:
+def measure(size: Size, recipe: Recipe, steps: int, clock: Callable[[], float]) -> dict[str, Any]:
     """Trains a model of `size` under `recipe` after two steps of warm-up."""
     batch = make_batch(size)
     plan = compile(make_model(size), batch, recipe=recipe, max_grad_norm=NORM)
@@ -40,21 +40,27 @@ def measure(size: Size, recipe: Recipe, steps: int) -> dict[str, Any]:
         session.step(batch)
     if session.selection is not None and session.selection.measure:
         session.reselect(repeat(batch))  # compiles the measuring step, once
-    before = len(compilations)
-    start = time.perf_counter()
-    records = train(session, repeat(batch), steps)
-    total = time.perf_counter() - start
-    choosing = [record.choosing for record in records if record.choosing]
+    before, choices = len(compilations), session.choices
+    choosing, stepping = 0.0, []
+    for _ in range(steps):
+        start = clock()
+        if session.reselection_is_due:
+            session.reselect(repeat(batch))
+        chosen = clock()
+        session.step(batch)
+        choosing += chosen - start
+        stepping.append(clock() - chosen)
+    total = choosing + sum(stepping)
     return {
         "recipe": recipe.method,
         "every": recipe.reselect,
-        "choices": len(choosing),
+        "choices": session.choices - choices,
         "compilations_before": before,
         "compilations_during": len(compilations) - before,
         "seconds": total,
-        "seconds_choosing": sum(choosing),
-        "share": sum(choosing) / total,
-        "milliseconds_per_step": 1e3 * statistics.median(r.seconds for r in records),
+        "seconds_choosing": choosing,
+        "share": choosing / total,
+        "milliseconds_per_step": 1e3 * statistics.median(stepping),
     }
 
 
@@ -80,13 +86,11 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=20)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--measure", type=int, default=0, metavar="N")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--wall", action="store_true")
     parser.add_argument("--json", type=Path)
     parsed = parser.parse_args()
-    torch.set_num_threads(parsed.threads)
-    print(
-        f"size {parsed.size}, ratio {parsed.ratio}, {parsed.steps} steps, {parsed.threads} threads"
-    )
+    clock = time.perf_counter if parsed.wall else time.process_time
+    print(f"size {parsed.size}, ratio {parsed.ratio}, {parsed.steps} steps")
     print(f"{'recipe':>8} {'every':>6} {'choices':>8} {'compiled':>9} {'ms/step':>8} "
           f"{'total s':>8} {'choosing s':>11} {'share':>7}")  # fmt: skip
     rows = []
@@ -95,7 +99,7 @@ def main() -> int:
             chosen: dict[str, Any] = {"calibrate": parsed.measure, "importance": "gradient"}
             options = chosen if parsed.measure and every else {}
             recipe = Recipe(method, ratio=parsed.ratio, reselect=every, **options)
-            rows.append(measure(SIZES[parsed.size], recipe, parsed.steps))
+            rows.append(measure(SIZES[parsed.size], recipe, parsed.steps, clock))
             row = rows[-1]
             print(f"{row['recipe']:>8} {row['every'] or 'never':>6} {row['choices']:8} "
                   f"{row['compilations_during']:9} {row['milliseconds_per_step']:8.2f} "
