@@ -5,8 +5,8 @@ something was compiled, the seconds spent on choosing, and their share of all. E
 beside the same one that never chooses again; where that one's slices are made contiguous by
 co-permutation, the difference between the steps is what gathering costs. ``--measure N`` chooses by
 gradients of N batches instead of at random: then a choice costs about N dense forward and backward
-passes. Seconds are CPU seconds of the process, which other processes disturb least; ``--wall`` takes
-those of the clock.
+passes. Seconds are CPU seconds of the process, which other processes disturb least; ``--wall``
+takes those of the clock.
 """
 
 from __future__ import annotations
