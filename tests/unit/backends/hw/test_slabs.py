@@ -15,7 +15,7 @@ from ssft.compiler.backends.hw import compile, compile_program
 from ssft.compiler.backends.hw.tiles import contraction
 from ssft.compiler.backends.hw.tiles.bound import fewest_cycles
 from ssft.compiler.backends.hw.tiles.boxes import Box, Walk
-from ssft.compiler.backends.hw.tiles.slab_space import Operand
+from ssft.compiler.backends.hw.tiles.slab_space import Cuts, Operand, SlabSpace
 from ssft.compiler.backends.hw.tiles.slabs import Slabs, search_slabs
 from ssft.compiler.backends.hw.tiles.timeline import Product, Result, finish
 from ssft.compiler.backends.interpreter import interpret_step
@@ -59,7 +59,7 @@ module attributes {{ssft.version = 1 : i64}} {{
 }}"""
 
 
-def searched(layout: str, m: int, n: int, k: int, machine: Machine, c: DType = "f32") -> Slabs:
+def operands(layout: str, m: int, n: int, k: int, c: DType) -> tuple[Operand, Operand, Operand]:
     a_inner, b_inner = LAYOUTS[layout]
     a = Operand(
         Walk(0, (m, 1, k), (k, 0, 1) if a_inner else (1, 0, m)), (True, False, True), "bf16"
@@ -68,7 +68,11 @@ def searched(layout: str, m: int, n: int, k: int, machine: Machine, c: DType = "
         Walk(0, (1, n, k), (0, k, 1) if b_inner else (0, 1, n)), (False, True, True), "bf16"
     )
     result = Operand(Walk(0, (m, n, 1), (n, 1, 0)), (True, True, False), c)
-    found = search_slabs(("m", "n", "k"), a, b, result, machine)
+    return a, b, result
+
+
+def searched(layout: str, m: int, n: int, k: int, machine: Machine, c: DType = "f32") -> Slabs:
+    found = search_slabs(("m", "n", "k"), *operands(layout, m, n, k, c), machine)
     assert found is not None
     return found
 
@@ -154,6 +158,18 @@ def test_more_commands_let_more_overlap_until_they_cost_more() -> None:
     # Where DRAM is the limit, the bound is its time.
     stream = A100.dram.bandwidth / A100.clock.frequency * A100.dram.efficiency.stream
     assert fewest_cycles(A100, 1, 1 << 30, 64) == pytest.approx(10 + (1 << 30) / stream + 70)
+
+
+def test_a_narrow_result_of_several_slabs_is_rounded_before_it_is_stored() -> None:
+    slow = load_machine("ssft-a100area", ["vector.startup_cycles=116"])
+    whole, cut = Cuts((), (), ()), Cuts((8,), (), (1,))
+    for c, later in (("f32", 0), ("bf16", 100)):
+        spaces = [
+            SlabSpace(("m", "n", "k"), *operands("nt", 512, 512, 512, c), machine)  # type: ignore
+            for machine in (A100, slow)
+        ]
+        assert spaces[1].cycles(whole) == spaces[0].cycles(whole)
+        assert spaces[1].cycles(cut) == spaces[0].cycles(cut) + later
 
 
 def arrays(*shapes: tuple[int, ...]) -> Iterator[np.ndarray]:
