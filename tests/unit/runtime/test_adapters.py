@@ -33,6 +33,9 @@ from ssft.runtime.adapters.adapter import tensor_hash
 from ssft.runtime.adapters.peft import load_peft, save_peft
 from ssft.runtime.torch_adapters import apply_to_module, unmerged
 
+BLOCKS = ("*embed*=0", "lm_head*=0")
+"""Ratios of what does not take part in the competition of blocks."""
+
 
 def llama() -> LlamaForCausalLM:
     torch.manual_seed(0)
@@ -99,6 +102,7 @@ def state(session: Session) -> dict[str, bytes]:
     [
         Recipe("s2ft", ratio=0.25, train=("model.norm.weight",)),
         Recipe("union", ratio=0.2, seed=3, freeze=("*embed*",)),
+        Recipe("smt", ratio=0.3, block="4x4", calibrate=1, ratios=BLOCKS),
         Recipe("full"),
     ],
     ids=lambda recipe: recipe.method,
@@ -183,6 +187,19 @@ def test_a_session_of_a_file_knows_its_base(tmp_path):
     weights = original()
     apply(weights, adapter)
     assert bits(weights) == state(session)
+
+
+def test_rectangles_are_a_lora_of_several_selections(tmp_path):
+    session, base = trained(Recipe("smt", ratio=0.3, block="4x4", calibrate=1, ratios=BLOCKS))
+    adapter = session.export_adapter(tmp_path / "a.safetensors", base)
+    assert len(adapter.parts) > len(adapter.names)
+    save_peft(tmp_path / "lora", adapter)
+    again = load_peft(tmp_path / "lora", original())
+    weights = original()
+    for part in again.parts:
+        weights[part.name].data[part.index] = part.values
+    for name, array in weights.items():
+        np.testing.assert_allclose(array.data, session.state_dict()[name], atol=1e-6)
 
 
 # Joining.
