@@ -63,6 +63,29 @@ def test_trains_saves_and_resumes(capsys, plan, tmp_path):
     assert all(np.array_equal(a[name], b[name]) for name in a)
 
 
+def test_chooses_again_as_the_plan_says(capsys, write_model, tmp_path):
+    """By measurements, beside PyTorch whose mask changes; what measures lies beside the plan."""
+    path, result = tmp_path / "plan.mlir", tmp_path / "run.json"
+    options = ["--recipe", "losia", "--ratio", "0.5", "--reselect", "3", "--calibrate", "2"]
+    report = tmp_path / "report.json"
+    arguments = [write_model(), "-o", path, *options, "--report", report]
+    assert ssftc([str(argument) for argument in arguments]) == 0
+    measuring = tmp_path / "plan.measure.mlir"
+    assert measuring.exists()
+    described = json.loads(report.read_text())
+    assert described["reselect"] == 3
+    assert any("no axis is permuted" in remark for remark in described["remarks"])
+    common = [path, "--steps", "8", "--lr", "0.01", "-q"]
+    status, _, errors = run(capsys, *common, "--compare-to=torch", "--json", result)
+    assert status == 0, errors
+    found = json.loads(result.read_text())
+    assert found["equal"] and found["seconds_choosing"] > 0
+    measuring.write_text(measuring.read_text() + "// changed")
+    assert "does not hold the measuring step" in fails(capsys, *common)
+    measuring.unlink()
+    assert "is missing" in fails(capsys, *common)
+
+
 def test_compares_with_torch(capsys, plan, tmp_path):
     result = tmp_path / "run.json"
     status, out, _ = run(

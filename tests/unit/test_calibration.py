@@ -101,6 +101,28 @@ def test_measurements_are_those_of_pytorch(make, labels):
         np.testing.assert_array_equal(found.get("weight", name), parameter.detach().numpy())
 
 
+def test_sensitivity_is_smoothed_over_batches():
+    """LoSiA's |w g - (w g)^2 / 2| and its deviations, as moving averages that begin with zeros."""
+    data, model = batches(3, 3), bert()
+    step = capture(bert(), data[0])
+    run_pipeline(step.module, RECOGNISE)
+    found = measure(step.module, to_arrays(step.weights), data, 3, sensitivity=True)
+    name = "bert.encoder.layer.0.output.dense.weight"
+    parameter = dict(model.named_parameters())[name]
+    average, spread = torch.zeros_like(parameter), torch.zeros_like(parameter)
+    for batch in data:
+        model.zero_grad()
+        model(**batch).loss.backward()
+        product = (parameter * parameter.grad).detach()
+        change = (product - 0.5 * product * product).abs()
+        average = 0.85 * average + 0.15 * change
+        spread = 0.85 * spread + 0.15 * (change - average).abs()
+    for quantity, value in (("sensitivity", average), ("uncertainty", spread)):
+        wanted = value.detach().numpy()
+        np.testing.assert_allclose(found.get(quantity, name), wanted, atol=1e-4 * wanted.max())
+    assert ("sensitivity", name) not in measured(bert(), data, 1).values
+
+
 def test_it_takes_as_many_batches_as_it_is_told_to():
     data = batches(2, None)
     assert measured(llama(), data, 1).steps == 1
