@@ -191,3 +191,14 @@ def test_bfloat16_keeps_its_types(small):
     types = {str(a.type) for a in captured.module.body.operations[0].arguments}
     assert "tensor<4x8xbf16>" in types
     assert not any("f32" in type_ for type_ in types)
+
+
+def test_bfloat16_constants_keep_their_values(from_batch):
+    scale = torch.tensor([1.5, -3.0, 0.1], dtype=torch.bfloat16)
+    none = torch.tensor([], dtype=torch.bfloat16)
+    model = from_batch(
+        lambda m, b: (m.layer(b["x"]) * torch.cat([none, scale])).sum(), layer=nn.Linear(3, 3)
+    )
+    captured = capture(model.bfloat16(), {"x": torch.ones(2, 3, dtype=torch.bfloat16)})
+    text = captured.module.operation.get_asm()
+    assert "dense<[1.500000e+00, -3.000000e+00, 1.000980e-01]> : tensor<3xbf16>" in text

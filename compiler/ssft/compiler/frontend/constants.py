@@ -11,8 +11,6 @@ import re
 import torch
 from torch import fx
 
-from ssft.compiler.diagnostics import UserError
-from ssft.compiler.frontend.locations import source_location
 from ssft.dialects._mlir import ir
 
 _REFERENCE = re.compile(r'dense_resource<("?)(?P<name>.*)\1> : ')
@@ -21,19 +19,28 @@ _BLOB = re.compile(r'^\s*("?)(?P<name>[^"\n]*)\1: "0x(?P<hex>[0-9A-Fa-f]*)"', re
 _HEAD = 8
 
 
-def refuse_constants(graph_module: fx.GraphModule) -> None:
-    """Raises a `UserError` for constant tensors that cannot be imported."""
-    for node in graph_module.graph.nodes:
+def widen_constants(graph_module: fx.GraphModule) -> None:
+    """Makes bfloat16 constants float32 ones that are converted, in place: the same values.
+
+    The importer goes through NumPy, which has no bfloat16.
+    """
+    for node in list(graph_module.graph.nodes):
         if node.op != "get_attr":
             continue
         value = getattr(graph_module, str(node.target))
-        if isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16 and value.dim():
-            user = next(iter(node.users), node)
-            raise UserError(
-                f"a constant tensor of shape {list(value.shape)} has type bfloat16",
-                source_location(user),
-                ["register it as a buffer, or create it in float32 and convert it with .to()"],
+        if not isinstance(value, torch.Tensor) or value.dtype != torch.bfloat16 or not value.dim():
+            continue
+        wide = f"{node.target}_f32".replace(".", "_")
+        graph_module.register_buffer(wide, value.to(torch.float32))
+        with graph_module.graph.inserting_before(node):
+            constant = graph_module.graph.get_attr(wide)
+            constant.meta = {**node.meta, "val": node.meta["val"].to(torch.float32)}
+            narrow = graph_module.graph.call_function(
+                torch.ops.prims.convert_element_type.default, (constant, torch.bfloat16)
             )
+            narrow.meta = dict(node.meta)
+        node.replace_all_uses_with(narrow)
+        graph_module.graph.erase_node(node)
 
 
 def inline_constants(module: ir.Module) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssft.compiler.frontend.constants import inline_constants, refuse_constants
+from ssft.compiler.frontend.constants import inline_constants, widen_constants
 from ssft.compiler.frontend.locations import (
     FUNCTION,
     locate_everything,
@@ -47,7 +47,7 @@ def import_graph(graph: StepGraph, context: ir.Context) -> ir.Module:
     Raises `UserError` listing every operation that cannot be imported.
     """
     refuse_untraceable(graph.graph_module.graph)
-    refuse_constants(graph.graph_module)
+    widen_constants(graph.graph_module)
     register_torch_dialect(context)
     importer = fx_importer()(context=context)
     use_node_locations(importer, context)
