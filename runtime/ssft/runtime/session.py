@@ -26,6 +26,7 @@ from ssft.runtime.checkpoint import load_checkpoint, save_checkpoint
 from ssft.runtime.executor import Executor, find_executor, make_evaluator, make_executor
 from ssft.runtime.index_lists import IndexLists, checked_list
 from ssft.runtime.layout import full_layout, original, with_aliases
+from ssft.runtime.memory_budget import argument_bytes, weights_to_map
 from ssft.runtime.plan_text import check_version, parse_plan, read_plan
 from ssft.runtime.weights_file import load_measuring_step, load_weights, same_shape
 
@@ -48,9 +49,12 @@ class Session:
             `ssft.runtime.executor.make_executor`.
         allow_non_finite: go on if a loss is infinite or not a number, instead of raising.
         cache: use the cache of compiled steps on disk.
+        memory_budget: bytes that a step may take. If its weights do not fit as well, those that
+            never change are read from their file, where they lie.
 
     Raises:
-        UserError: the plan or its weights are missing, damaged or of another version.
+        UserError: the plan or its weights are missing, damaged or of another version, or a step
+            does not fit the budget.
     """
 
     def __init__(
@@ -60,10 +64,12 @@ class Session:
         *,
         allow_non_finite: bool = False,
         cache: bool = True,
+        memory_budget: int | None = None,
     ) -> None:
         path = Path(plan)
         self._open(read_plan(path), str(path), device, cache)
-        self._start(load_weights(path, self.signature), allow_non_finite, release)
+        weights = load_weights(path, self.signature)
+        self._start(weights, allow_non_finite, release, memory_budget)
         self.directory = path.parent
         self._plan_path = path
 
@@ -106,22 +112,28 @@ class Session:
         weights: Mapping[str, Array],
         allow_non_finite: bool,
         done_with: Callable[[Array], None] = lambda array: None,
+        memory_budget: int | None = None,
     ) -> None:
-        """Copies the weights, calling `done_with` for each, and compiles the step."""
+        """Compiles the step and copies the weights, calling `done_with` for each.
+
+        Those that must stay in their file for the sake of `memory_budget` are not copied.
+        """
         signature = self.signature
         self.directory: Path | None = None
         self._plan_path: Path | None = None
         self.allow_non_finite = allow_non_finite
         self.plan_hash = hashlib.sha256(self._text.encode()).hexdigest()
         self._orders = axis_orders(signature.permutations)
-        self._arrays = [
-            _initial(argument, signature, weights, done_with) for argument in signature.arguments
-        ]
-        self._lists = IndexLists(signature, self._arrays)
-        self._addresses = [array.ctypes.data for array in self._arrays]
         self._executor: Executor = self._found or make_executor(
             self.device, self._text, cache=self.cache
         )
+        self.mapped = frozenset(weights_to_map(signature, self.memory, memory_budget))
+        self._arrays = [
+            _initial(argument, signature, weights, done_with, argument.name in self.mapped)
+            for argument in signature.arguments
+        ]
+        self._lists = IndexLists(signature, self._arrays)
+        self._addresses = [array.ctypes.data for array in self._arrays]
         self._measuring: Measurer | None = None
         self._measuring_text: str | None = None
         self._outputs = _Outputs(self._executor)
@@ -305,6 +317,11 @@ class Session:
         return getattr(self._executor, "memory", None)
 
     @property
+    def mapped_bytes(self) -> int:
+        """How much of `memory` lies in the plan's weights file, and leaves memory when it must."""
+        return argument_bytes(self.signature, self.mapped)
+
+    @property
     def from_cache(self) -> bool:
         """Whether the step had been compiled before."""
         return self._found is not None
@@ -411,14 +428,15 @@ def _initial(
     signature: StepSignature,
     weights: Mapping[str, Array],
     done_with: Callable[[Array], None],
+    mapped: bool,
 ) -> np.ndarray:
-    """The memory of an argument before the first step; inputs get none."""
+    """The memory of an argument before the first step; inputs get none.
+
+    A `mapped` weight is what `weights` holds, no copy of it.
+    """
     if argument.role == "input":
         return np.empty(0)
-    array = allocate(argument.shape, argument.dtype)
-    if argument.role == "index":
-        array[...] = checked_list(argument, argument.indices or ())
-    elif argument.role in ("trainable", "frozen"):
+    if argument.role in ("trainable", "frozen"):
         stored = weights.get(argument.name)
         if stored is None:
             raise UserError(f"the plan's weights lack '{argument.name}'")
@@ -428,8 +446,15 @@ def _initial(
                 f"weight '{argument.name}' is {list(stored.data.shape)} {stored.dtype}, "
                 f"but the plan wants {list(argument.shape)} {argument.dtype}"
             )
+        if mapped:
+            return stored.data.reshape(argument.shape)
+        array = allocate(argument.shape, argument.dtype)
         np.copyto(array, stored.data.reshape(argument.shape))
         done_with(stored)
+        return array
+    array = allocate(argument.shape, argument.dtype)
+    if argument.role == "index":
+        array[...] = checked_list(argument, argument.indices or ())
     elif argument.role == "hyper":
         array[...] = signature.optimizer.get(argument.name, 0.0)
     return array

@@ -64,7 +64,7 @@ class TrainingDisplay:
             _console.print(f"step {record.step:>5}/{self._steps}  {text}")
 
 
-def print_start(memory: MemoryUse | None, from_cache: bool) -> None:
+def print_start(memory: MemoryUse | None, mapped: int, from_cache: bool) -> None:
     """Prints where the compiled step came from, and all memory that it works on."""
     _console.print("compiled step: " + ("from the cache" if from_cache else "compiled now"))
     if memory is not None:
@@ -74,6 +74,8 @@ def print_start(memory: MemoryUse | None, from_cache: bool) -> None:
             f"{_mebibytes(memory.constants)}, arena {_mebibytes(memory.arena)} (temporaries in use "
             f"at once: {_mebibytes(memory.alive)})"
         )
+    if mapped:
+        _console.print(f"of the arguments, {_mebibytes(mapped)} stay in their file")
 
 
 def _mebibytes(size: int) -> str:

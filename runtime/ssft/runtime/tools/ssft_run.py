@@ -18,6 +18,7 @@ from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.tools.console import Progress, print_error
 from ssft.compiler.weights import Array, write_safetensors
 from ssft.runtime.comparison import Comparison
+from ssft.runtime.memory_budget import parse_bytes
 from ssft.runtime.session import NonFiniteLossError, Session
 from ssft.runtime.tools.display import (
     TrainingDisplay,
@@ -62,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
         "where the processor has a matrix unit; ssft-hw:MACHINE or ssft-hw:MACHINE:f32, the "
         "accelerator's functional model with bf16 or f32 products, MACHINE a preset such as "
         "ssft-server or a TOML file; numpy, numpy:bf16 or numpy:f32, an interpreter",
+    )
+    parser.add_argument(
+        "--memory-budget",
+        metavar="SIZE",
+        help="what a step may take, such as 4GB; weights that never change stay in their file "
+        "if need be (cpu only)",
     )
     data = parser.add_argument_group("data")
     data.add_argument(
@@ -122,6 +129,7 @@ def _run(parsed: argparse.Namespace) -> int:
         )
     for path in (parsed.save, parsed.adapter, parsed.checkpoint, parsed.json):
         check_directory(path)
+    budget = parse_bytes(parsed.memory_budget) if parsed.memory_budget else None
     if parsed.json == "-":
         parsed.quiet = True
     with Progress(sys.stderr.isatty() and not parsed.quiet) as progress:
@@ -131,9 +139,10 @@ def _run(parsed: argparse.Namespace) -> int:
             parsed.device,
             allow_non_finite=parsed.allow_non_finite,
             cache=parsed.cache,
+            memory_budget=budget,
         )
     if parsed.verbose and not parsed.quiet:
-        print_start(session.memory, session.from_cache)
+        print_start(session.memory, session.mapped_bytes, session.from_cache)
     if parsed.resume:
         session.load(parsed.resume)
     if parsed.lr is not None:
@@ -177,7 +186,7 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
         session.export_adapter(parsed.adapter)
     result: dict[str, Any] = {**summary(records), "losses": [record.loss for record in records]}
     if session.memory is not None:
-        result["memory_bytes"] = vars(session.memory)
+        result["memory_bytes"] = {**vars(session.memory), "mapped": session.mapped_bytes}
     if not parsed.quiet:
         print_summary(result)
     if comparison is not None:
