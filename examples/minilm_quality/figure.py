@@ -47,11 +47,12 @@ def table(summary: Summary) -> Table:
     """What the plot shows, in figures."""
     title = f"retrieval before fine-tuning: {summary['retrieval_before']:.3f}"
     made = Table(title=title, title_justify="left")
-    for heading in ("method", "trained", "rate", *MEASURES.values()):
+    for heading in ("method", "trained", "seeds", "rate", *MEASURES.values()):
         made.add_column(heading, justify="left" if heading == "method" else "right")
     for method in summary["methods"].values():
         cells = [_text(method[measure]) for measure in MEASURES]
-        made.add_row(method["label"], f"{method['trained']:,}", f"{method['rate']:g}", *cells)
+        trained, seeds = f"{method['trained']:,}", str(method["seeds"])
+        made.add_row(method["label"], trained, seeds, f"{method['rate']:g}", *cells)
     return made
 
 
@@ -70,7 +71,7 @@ def draw(summary: Summary, path: Path) -> None:
             across, up = method[measure], method["test"]
             colour = colours(number)
             axis.plot(across["values"], up["values"], "x", color=colour, alpha=0.6)
-            label = f"{method['label']} ({method['trained']:,})"
+            label = f"{method['label']} ({method['trained']:,}; {method['seeds']})"
             axis.errorbar(
                 across["mean"],
                 up["mean"],
@@ -86,11 +87,12 @@ def draw(summary: Summary, path: Path) -> None:
         "before", (summary["retrieval_before"], 0.02), xycoords=("data", "axes fraction"),
         rotation=90, color="grey", ha="right",
     )  # fmt: skip
-    left.set_xlabel("retrieval of other docstrings after training (more: less forgotten)")
+    left.set_xlabel("retrieval after training (right: less forgotten)")
     left.set_ylabel("test accuracy on the task")
-    right.set_xlabel("drift of their embeddings, 1 - cosine (less: less forgotten)")
-    right.set_xlim(left=0)
-    right.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, title="trained weights")
+    right.set_xlabel("drift of embeddings (left: less forgotten)")
+    right.set_xlim(left=-0.02)
+    place = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5)}
+    right.legend(fontsize=8, title="trained weights; seeds", **place)
     plot.suptitle("MiniLM, six packages' docstrings: learned against forgotten")
     plot.tight_layout()
     plot.savefig(path, dpi=120, metadata={"Software": None})
