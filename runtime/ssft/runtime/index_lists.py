@@ -26,8 +26,7 @@ class IndexLists:
         arrays: the memory of the step's arguments; what a choice changes is written here.
         history: choices made before, the current one last; default: what `arrays` hold.
 
-    `signature` is then the one with the masks and tiles of the current choice, and `history` has
-    one entry per choice: the contents of all lists but complements, by name.
+    `history` has one entry per choice: the contents of all lists but complements, by name.
     """
 
     def __init__(
@@ -41,7 +40,14 @@ class IndexLists:
         held = {name: arrays[a.index].copy() for name, a in self._arguments.items()}
         self._lists = with_complements(self._arguments, self._chosen(held))
         self.history = list(history or [self._chosen(held)])
-        self.signature = signature.selected(self._lists) if self._lists else signature
+        self._signature: StepSignature | None = None
+
+    @property
+    def signature(self) -> StepSignature:
+        """The plan's signature with the masks and tiles of the current choice."""
+        if self._signature is None:
+            self._signature = self._plan.selected(self._lists) if self._lists else self._plan
+        return self._signature
 
     def choose(self, masks: Mapping[str, Mask]) -> None:
         """Makes `masks` train from now on; see `lists_of_masks` for what may differ."""
@@ -50,8 +56,8 @@ class IndexLists:
         for name, indices in new.items():
             self._arrays[self._arguments[name].index][...] = indices
         self._lists = new
+        self._signature = None
         self.history.append(self._chosen(new))
-        self.signature = self._plan.selected(new)
 
     def _chosen(self, lists: Mapping[str, Array]) -> dict[str, Array]:
         return {n: lists[n] for n, a in self._arguments.items() if a.complement is None}
@@ -118,7 +124,12 @@ def with_complements(
     return found
 
 
-def move_states(signature: StepSignature, arrays: Sequence[Array], old: Lists, new: Lists) -> None:
+def move_states(
+    signature: StepSignature,
+    arrays: Sequence[Array],
+    old: Mapping[str, Array],
+    new: Mapping[str, Array],
+) -> None:
     """Rearranges the optimizer states in `arrays` from index lists `old` to `new`."""
     shapes = {a.name: a.shape for a in signature.with_role("trainable")}
     groups: dict[tuple[str, str | None], list[ArgumentInfo]] = {}
@@ -126,34 +137,41 @@ def move_states(signature: StepSignature, arrays: Sequence[Array], old: Lists, n
         if state.tile is not None and (state.tile.row_list or state.tile.column_list):
             groups.setdefault((state.name, state.state), []).append(state)
     for (name, _), states in groups.items():
-        before = [(state.tile.selected(old), arrays[state.index].copy()) for state in states
-                  if state.tile is not None]  # fmt: skip
+        before = [(_sides(state, old), arrays[state.index].copy()) for state in states]
         for state in states:
-            assert state.tile is not None
-            arrays[state.index][...] = 0
-            for tile, values in before:
-                _copy_common(
-                    tile, values, state.tile.selected(new), arrays[state.index], shapes[name]
-                )
+            target, sides = arrays[state.index], _sides(state, new)
+            target[...] = 0
+            for held, values in before:
+                _copy_common(held, values, sides, target, shapes[name])
+
+
+def _sides(state: ArgumentInfo, lists: Mapping[str, Array]) -> list[Array | None]:
+    """The rows and the columns that a state holds; None for all."""
+    tile = state.tile or Tile()
+    return [
+        lists[name] if name is not None else None if side is None else np.asarray(side, np.int64)
+        for side, name in tile.sides
+    ]
 
 
 def _copy_common(
-    old: Tile, source: Array, new: Tile, target: Array, shape: tuple[int, ...]
+    old: Sequence[Array | None],
+    source: Array,
+    new: Sequence[Array | None],
+    target: Array,
+    shape: tuple[int, ...],
 ) -> None:
-    """Copies what both tiles of a parameter of `shape` hold."""
-    common = [
-        _common(a, b, size)
-        for (a, _), (b, _), size in zip(old.sides, new.sides, shape, strict=False)
-    ]
+    """Copies what both slices of a parameter of `shape` hold."""
+    common = [_common(a, b, size) for a, b, size in zip(old, new, shape, strict=False)]
     if all(len(positions) for positions, _ in common):
         target[np.ix_(*[b for _, b in common])] = source[np.ix_(*[a for a, _ in common])]
 
 
-def _common(
-    old: tuple[int, ...] | None, new: tuple[int, ...] | None, size: int
-) -> tuple[Array, Array]:
+def _common(old: Array | None, new: Array | None, size: int) -> tuple[Array, Array]:
     """Where the indices that both lists hold are in the first, and in the second."""
-    sides = [np.arange(size) if side is None else np.asarray(side, np.int64) for side in (old, new)]
+    if old is None and new is None:
+        return np.arange(size), np.arange(size)
+    sides = [np.arange(size) if side is None else side for side in (old, new)]
     _, first, second = np.intersect1d(*sides, assume_unique=True, return_indices=True)
     return first, second
 

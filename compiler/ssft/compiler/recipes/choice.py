@@ -132,7 +132,8 @@ class Choice:
         if scores is not None:
             order = _descending(scores)
         avoided = self._avoided([candidate])
-        order = np.array([index for index in order if index not in avoided], dtype=np.int64)
+        if avoided:
+            order = np.array([index for index in order if index not in avoided], dtype=np.int64)
         count = min(self.count(size, self.ratio_of(name)), len(order))
         return tuple(sorted(int(index) for index in order[:count]))
 
