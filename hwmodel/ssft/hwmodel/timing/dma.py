@@ -35,7 +35,7 @@ class Transfer:
 def strided(dram: Dram, rows: int, row_bytes: int, pitch: int) -> Transfer:
     """`rows` runs of `row_bytes` bytes, `pitch` bytes apart: a 2-D copy.
 
-    With a pitch of less than a page, the pages of all channels are visited in turn. With a greater
+    With a pitch of a page or less, the pages of all channels are visited in turn. With a greater
     one, runs are taken to lie on channels as at random, as behind an address hash: without one, a
     pitch of a power of two leaves most channels idle.
     """
@@ -45,7 +45,7 @@ def strided(dram: Dram, rows: int, row_bytes: int, pitch: int) -> Transfer:
     bursts = rows * lines
     efficiency = interpolate(dram.efficiency.rows, lines * dram.burst_bytes)
     activates = rows * -(-row_bytes // dram.page_bytes)
-    if rows > 1 and row_bytes < pitch < dram.page_bytes:
+    if rows > 1 and row_bytes < pitch <= dram.page_bytes:
         # Runs share pages and perhaps bursts.
         span = (rows - 1) * pitch + row_bytes
         bursts = min(bursts, -(-span // dram.burst_bytes))

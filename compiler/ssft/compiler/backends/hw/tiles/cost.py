@@ -152,7 +152,7 @@ def transfer_cycles(
     efficiency = interpolate(dram.efficiency.rows, bursts * dram.burst_bytes)
     in_page = np.minimum(bursts / gap, 1 / dram.burst_bytes) * dram.page_bytes
     dense = np.maximum(efficiency, interpolate(dram.efficiency.strided, in_page))
-    together = (run < gap) & (gap < dram.page_bytes)
+    together = (run < gap) & (gap <= dram.page_bytes)
     efficiency = np.minimum(np.where(together, dense, efficiency), dram.efficiency.stream)
     moved = bursts * dram.burst_bytes
     moved = np.where(together, np.minimum(moved, gap), moved)
