@@ -98,7 +98,8 @@ def _placed(tile: Tile, orders: Sequence[Sequence[int]]) -> PlacedTile:
         selectors.append(selector)
         if dim < len(originals):
             originals[dim] = held
-    return PlacedTile(tuple(selectors), Tile(*originals, tile.row_list, tile.column_list))
+    rows, columns = originals
+    return PlacedTile(tuple(selectors), Tile(rows, columns, tile.row_list, tile.column_list))
 
 
 def _selector(chosen: set[int], order: Sequence[int]) -> Range | Indices | None:

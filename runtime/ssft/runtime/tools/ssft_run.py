@@ -56,20 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="ssft-run", description="Train or evaluate a plan.", allow_abbrev=False
     )
     parser.add_argument("plan", help="plan.mlir; its weights lie beside it")
-    parser.add_argument(
-        "--device",
-        default="cpu",
-        help="cpu (the default); cpu:high or cpu:medium, f32 products from two or one bf16 numbers "
-        "where the processor has a matrix unit; ssft-hw:MACHINE or ssft-hw:MACHINE:f32, the "
-        "accelerator's functional model with bf16 or f32 products, MACHINE a preset such as "
-        "ssft-server or a TOML file; numpy, numpy:bf16 or numpy:f32, an interpreter",
-    )
-    parser.add_argument(
-        "--memory-budget",
-        metavar="SIZE",
-        help="what a step may take, such as 4GB; weights that never change stay in their file "
-        "if need be (cpu only)",
-    )
+    _add_device(parser)
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
@@ -114,6 +101,23 @@ def _parser() -> argparse.ArgumentParser:
     cache = "compile afresh, and keep nothing in $SSFT_CACHE_DIR (default ~/.cache/ssft)"
     parser.add_argument("--no-cache", dest="cache", action="store_false", help=cache)
     return parser
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="cpu (the default); cpu:high or cpu:medium, f32 products from two or one bf16 numbers "
+        "where the processor has a matrix unit; ssft-hw:MACHINE or ssft-hw:MACHINE:f32, the "
+        "accelerator's functional model with bf16 or f32 products, MACHINE a preset such as "
+        "ssft-server or a TOML file; numpy, numpy:bf16 or numpy:f32, an interpreter",
+    )
+    parser.add_argument(
+        "--memory-budget",
+        metavar="SIZE",
+        help="what a step may take, such as 4GB; weights that never change stay in their file "
+        "if need be (cpu only)",
+    )
 
 
 def _run(parsed: argparse.Namespace) -> int:
