@@ -67,6 +67,15 @@ def hw(capsys: pytest.CaptureFixture[str]):
     return run
 
 
+def test_config_is_another_name_of_machine(hw, saved):
+    given = [
+        json.loads(hw("simulate", saved, option, "ssft-edge", "--json", "-"))
+        for option in ("--machine", "--config")
+    ]
+    assert given[0]["machine"] == given[1]["machine"]
+    assert "ssft-edge" in str(given[0]["machine"])
+
+
 def test_machines_are_listed_with_their_evidence(hw):
     listed = hw("machines")
     assert all(name in listed for name in preset_names())

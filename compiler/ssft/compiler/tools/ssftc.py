@@ -158,6 +158,7 @@ def _output_options(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--dump-stages", metavar="DIR", help="write every stage's module here")
     output.add_argument(
         "--machine",
+        "--config",
         metavar="NAME|FILE",
         help=f"accelerator of stage hw (--emit=hw: {DEFAULT_MACHINE}); with --dump-stages, that "
         "stage, too",

@@ -53,6 +53,7 @@ def _settings(made: argparse.ArgumentParser, *, machine: bool = True) -> None:
     if machine:
         made.add_argument(
             "--machine",
+            "--config",
             metavar="NAME|FILE",
             help="preset or TOML file (default: ssft-server, or what the program is for)",
         )
@@ -130,6 +131,7 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     made.add_argument("second", metavar="B", nargs="?", help="the other one")
     made.add_argument(
         "--machine",
+        "--config",
         action="append",
         dest="machines",
         metavar="NAME|FILE",
