@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,10 @@ Selector = Range | Indices | Listed | None
 """What is taken of a dimension; None is all of it."""
 
 
+_AXIS = re.compile(r"[A-Za-z_][A-Za-z0-9_.$-]*")
+"""A name in a layout."""
+
+
 @dataclass(frozen=True)
 class PlacedTile:
     """A rectangle of trained elements: positions as stored, and the original indices they hold."""
@@ -67,7 +72,8 @@ def stored_orders(
     """Returns, per dimension of an argument, the original index that each stored position holds."""
     if not argument.permuted:
         return [list(range(size)) for size in argument.shape]
-    orders = axis_orders(permutations)
+    named = set(_AXIS.findall(" ".join(argument.permuted))) & permutations.keys()
+    orders = axis_orders({name: permutations[name] for name in named})
     return [dimension_order(text, orders).tolist() for text in argument.permuted]
 
 

@@ -27,14 +27,6 @@ def llama(**options):
     return model, {"input_ids": tokens(), "labels": tokens()}
 
 
-def gpt2():
-    drop = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-    config = hf.GPT2Config(
-        vocab_size=64, n_embd=32, n_head=4, n_layer=DEPTH, use_cache=False, **drop
-    )
-    return hf.GPT2LMHeadModel(config), {"input_ids": tokens(), "labels": tokens()}
-
-
 def t5():
     config = hf.T5Config(
         vocab_size=64,
@@ -98,7 +90,7 @@ def weights_of(model: nn.Module) -> int:
     return len(dict(model.named_parameters())) + len(dict(model.named_buffers()))
 
 
-@pytest.mark.parametrize("family", [llama, gpt2, t5])
+@pytest.mark.parametrize("family", [llama, t5])
 def test_a_lengthened_step_is_the_traced_one(family, traces):
     with without_data():
         model, batch = family()

@@ -13,6 +13,7 @@ gathered by what they hold, and other rows and columns train as soon as they hol
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -86,6 +87,15 @@ class _Rewriter:
         self.arguments = list(step_ir.body(step).arguments)
         self.attributes = step_ir.argument_attributes(step)
         self.lists = IndexLists(step)
+        self.states: dict[str, list[int]] = defaultdict(list)
+        """The numbers of each parameter's state arguments."""
+        for argument in signature.with_role("state"):
+            self.states[argument.name].append(argument.index)
+        self.results = {
+            result.updates_arg: result.index
+            for result in signature.results
+            if result.updates_arg is not None
+        }
         self.dropped: set[int] = set()
         self.sliced: dict[int, list[_State]] = {}
         """New states by the number of the dense state that they replace."""
@@ -101,10 +111,10 @@ class _Rewriter:
         terminator = step_ir.terminator(self.step)
         update = step_ir.owner(terminator.operands[result])
         terminator.operands[result] = self.arguments[weight.index]
-        states = self._state_arguments(weight)
-        for info in self.signature.results:
-            if info.updates_arg in states:
-                terminator.operands[info.index] = self.arguments[info.updates_arg]
+        states = self.states[weight.name]
+        for number in states:
+            if number in self.results:
+                terminator.operands[self.results[number]] = self.arguments[number]
         if update is not None and update.name == "ssft.update":
             if not self._mask_readers(weight, update, []):
                 return
@@ -135,21 +145,17 @@ class _Rewriter:
         if not self._mask_readers(weight, update, tiles):
             return
         current = self.arguments[weight.index]
-        states = self._state_arguments(weight)
+        states = self.states[weight.name]
         for tile in tiles:
             current = self._update_tile(update, weight, states, tile, current)
         terminator.operands[result] = current
         for number in states:
-            for info in self.signature.results:
-                if info.updates_arg == number:
-                    terminator.operands[info.index] = self.arguments[number]
+            if number in self.results:
+                terminator.operands[self.results[number]] = self.arguments[number]
         update.erase()
         self.dropped.update(states)
         self.context.statistics["updates sliced"] += 1
         self.context.statistics["tiles"] += len(tiles)
-
-    def _state_arguments(self, weight: ArgumentInfo) -> list[int]:
-        return [a.index for a in self.signature.with_role("state") if a.name == weight.name]
 
     def _tiles(self, weight: ArgumentInfo) -> list[PlacedTile]:
         assert weight.mask is not None

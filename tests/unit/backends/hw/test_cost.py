@@ -87,7 +87,7 @@ def test_columns_take_about_what_dma_takes(
 ) -> None:
     transfer = dma.gather_columns(machine.dram, rows, count, element, 1024 * element)
     found = cost.columns_cycles(machine, rows, count, element, 1024 * element)
-    assert found == pytest.approx(dma.transfer_cycles(machine, transfer), rel=0.1, abs=2)
+    assert found == pytest.approx(dma.transfer_cycles(machine, transfer), rel=0.1, abs=4)
 
 
 def test_selecting_columns_costs_more_than_selecting_rows() -> None:
