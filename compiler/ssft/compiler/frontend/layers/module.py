@@ -246,7 +246,7 @@ def _names(code: StepCode, runs: Values[Run], changed: Changed, names: Names) ->
         run = runs[place[0]]
         offset = (source - run.start) % run.period
         column = [old_name(run.start + k * run.period + offset) for k in range(run.count)]
-        found[position] = names.inside(run, column, offset, place[1])
+        found[position] = names.inside(run, column, place[1])
     return found
 
 

@@ -50,10 +50,10 @@ class Names:
             raise UnevenError(f"{name} stands alone")
         return repeated.names[repetition][at.index]
 
-    def inside(self, run: Run, names: Values[str | None], offset: int, repetition: int) -> str:
+    def inside(self, run: Run, names: Values[str | None], repetition: int) -> str:
         """Returns the whole model's name of an item of a run, `names` being the short step's.
 
-        `names` are those of all repetitions of the item at `offset`; they must be one weight's, in
+        `names` are those of all repetitions of the item; they must be one weight's, in
         steps of one. Only the first and the last may be another's.
         """
         places = [self.standing.get(name or "") for name in names]
