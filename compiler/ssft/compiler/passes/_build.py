@@ -157,6 +157,17 @@ def copy(source: ir.Value, dest: ir.Value) -> ir.Value:
     return structured("linalg.copy", [source], [dest], lambda new, old: [new]).result
 
 
+def materialize(source: ir.Value) -> ir.Value:
+    """``bufferization.alloc_tensor`` with a copy of `source`.
+
+    A ``linalg.copy`` of all of a tensor is folded to its source.
+    """
+    segments = ir.DenseI32ArrayAttr.get([0, 1, 0])
+    return op(
+        "bufferization.alloc_tensor", [source.type], [source], operandSegmentSizes=segments
+    ).result
+
+
 def loop(count: int, carried: ir.Value, body: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
     """``scf.for`` from 0 to `count`; `body` maps index and carried value to the next value."""
     bounds = [index(0), index(count), index(1)]

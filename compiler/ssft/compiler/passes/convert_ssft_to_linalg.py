@@ -58,9 +58,9 @@ def lower_scatter_add(op: ScatterAddOp) -> list[ir.Value]:
 
 
 def lower_save_slice(op: SaveSliceOp) -> list[ir.Value]:
-    """A copy of the slice into a tensor of its own."""
+    """A copy of the slice into a tensor of its own, which no folding makes a view again."""
     slice_ = build.extract_slice(op.source, op.dim.value, op.offset.value, op.result.type)
-    return [build.copy(slice_, build.empty(op.result.type))]
+    return [build.materialize(slice_)]
 
 
 def lower_weight_grad(op: WeightGradOp) -> list[ir.Value]:

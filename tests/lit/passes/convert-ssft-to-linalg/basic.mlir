@@ -1,4 +1,5 @@
 // RUN: ssft-opt %s --convert-ssft-to-linalg | filecheck %s
+// RUN: ssft-opt %s --convert-ssft-to-linalg --linalg-generalize-named-ops --canonicalize --cse | filecheck %s --check-prefix=FOLDED
 // RUN: ssft-opt %s --convert-ssft-to-linalg --mlir-print-debuginfo --mlir-print-local-scope | filecheck %s --check-prefix=LOC
 
 // CHECK-DAG: #[[IDENTITY:.*]] = affine_map<(d0, d1) -> (d0, d1)>
@@ -78,13 +79,15 @@ func.func @scatter_add_one_of_a_vector(%x: tensor<8xf32>, %i: tensor<1xi64>, %s:
   return %r : tensor<8xf32>
 }
 
-// The copy is what lets the memory of the source be reused.
+// The copy is what lets the memory of the source be reused; canonicalization must not fold it.
 // CHECK-LABEL: func.func @save_slice
 // CHECK-SAME:    (%[[X:.*]]: tensor<4x8xf32>)
 // CHECK:         %[[S:.*]] = tensor.extract_slice %[[X]][0, 3] [4, 2] [1, 1]
-// CHECK:         %[[E:.*]] = tensor.empty() : tensor<4x2xf32>
-// CHECK:         %[[R:.*]] = linalg.copy ins(%[[S]] : tensor<4x2xf32>) outs(%[[E]] : tensor<4x2xf32>)
+// CHECK:         %[[R:.*]] = bufferization.alloc_tensor() copy(%[[S]]) : tensor<4x2xf32>
 // CHECK:         return %[[R]]
+// FOLDED-LABEL: func.func @save_slice
+// FOLDED:         %[[R:.*]] = bufferization.alloc_tensor() copy(%{{.*}}) : tensor<4x2xf32>
+// FOLDED:         return %[[R]]
 func.func @save_slice(%x: tensor<4x8xf32>) -> tensor<4x2xf32> {
   %r = "ssft.save_slice"(%x) {dim = 1 : i64, offset = 3 : i64, size = 2 : i64} : (tensor<4x8xf32>) -> tensor<4x2xf32>
   return %r : tensor<4x2xf32>
