@@ -128,7 +128,7 @@ def test_one_layer_of_a_real_model(tmp_path: Path):
     compare(found["dense"], ONE_REAL_LAYER, full(ONE_REAL_LAYER), work)
 
 
-def test_bfloat16_model_keeps_in_fp32_what_is_computed_so(tmp_path: Path):
+def test_bfloat16_model_keeps_what_it_widens_narrow(tmp_path: Path):
     work = Workload(batch=2, length=24)
     found = report(tmp_path, SMALL, work, Recipe("s2ft", ratio=0.25), dtype="bfloat16")
     method = s2ft(SMALL, {"o": 0.25, "down": 0.25})

@@ -85,7 +85,7 @@ def step_memory(
         architecture, method, work, implementation, checkpointing, storage.weights
     )
     last = _views(architecture, method, work)[-1]
-    temporaries = getattr(implementation, "loss_temporaries", lambda layer: [])(last)
+    temporaries = implementation.loss_temporaries(last, storage.weights)
     return Memory(
         weights=storage.weights * architecture.parameters
         + storage.adapters * beside

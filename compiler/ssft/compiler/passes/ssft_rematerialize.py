@@ -3,6 +3,7 @@
 Merging common subexpressions makes the forward pass share what the backward pass recomputes (the
 sigmoid of SiLU, the comparison of labels), and so keeps it alive. A value whose element-wise
 inputs are saved anyway, or are smaller than it, is computed again where the backward pass needs it.
+So a value of a half-precision model that was widened to compute with it is kept in half precision.
 """
 
 from __future__ import annotations
@@ -72,27 +73,68 @@ def _plan(value: ir.Value, kept: set[ir.Value], limit: int) -> _Recomputation | 
     """Returns how to recompute `value`, or None if it cannot be or does not pay."""
     if not _is_cheap(step_ir.owner(value)):
         return None
-    found = _Recomputation(value)
-    seen: set[ir.Operation] = set()
+    search = _Search(value, kept, limit)
+    sources = search.sources(value)
+    operations = search.operations()
+    pays = search.cost(sources) < bytes_of(value) and len(operations) <= limit
+    return _Recomputation(value, operations, set(sources - kept)) if pays else None
 
-    def visit(current: ir.Value) -> None:
+
+@dataclass
+class _Search:
+    """The fewest bytes to keep from which `value` can be computed by cheap operations.
+
+    An operand is computed again, too, unless that takes more than keeping it: a value that was
+    widened is kept as it was before.
+    """
+
+    value: ir.Value
+    kept: set[ir.Value]
+    limit: int
+    found: dict[ir.Value, frozenset[ir.Value]] = field(default_factory=dict)
+
+    def sources(self, current: ir.Value, depth: int = 0) -> frozenset[ir.Value]:
+        """Returns the storages from which to compute `current`: itself, if that is best."""
+        if current in self.found:
+            return self.found[current]
         producer = step_ir.owner(current)
-        if producer is None or producer in seen or producer.name in _ALWAYS_THERE:
-            return
-        if current != value and storage(current) in kept:
-            if producer.name not in VIEWS:
-                return
-        elif not _is_cheap(producer):
-            found.sources.add(storage(current))
-            return
-        seen.add(producer)
-        for operand in used_values(producer):
-            visit(operand)
-        found.operations.append(producer)
+        if producer is None or producer.name in _ALWAYS_THERE:
+            return frozenset()
+        # More operations than the limit are never recomputed, so none lies deeper.
+        itself = frozenset([storage(current)])
+        if producer.name in VIEWS:
+            best = self.sources(producer.operands[0], depth)
+        elif current != self.value and (
+            current in self.kept or not _is_cheap(producer) or depth >= self.limit
+        ):
+            best = itself
+        else:
+            operands = used_values(producer)
+            best = frozenset().union(*(self.sources(operand, depth + 1) for operand in operands))
+            if current != self.value and self.cost(itself) <= self.cost(best):
+                best = itself
+        self.found[current] = best
+        return best
 
-    visit(value)
-    cost = sum(bytes_of(source) for source in found.sources)
-    return found if cost < bytes_of(value) and len(found.operations) <= limit else None
+    def cost(self, sources: frozenset[ir.Value]) -> int:
+        """Returns the bytes of those that are not kept anyway."""
+        return sum(bytes_of(source) for source in sources - self.kept)
+
+    def operations(self) -> list[ir.Operation]:
+        """Returns what computes `value` from its sources, in order."""
+        found: dict[ir.Operation, None] = {}
+
+        def visit(current: ir.Value) -> None:
+            producer = step_ir.owner(current)
+            stop = current not in self.found or self.found[current] == {current}
+            if producer is None or producer in found or stop:
+                return
+            for operand in used_values(producer):
+                visit(operand)
+            found[producer] = None
+
+        visit(self.value)
+        return list(found)
 
 
 def _is_cheap(producer: ir.Operation | None) -> bool:

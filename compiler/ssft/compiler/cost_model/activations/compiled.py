@@ -12,9 +12,9 @@ of a transformers Llama with scaled_dot_product_attention; tests compare them. D
   because the tensors that they are slices of are not kept;
 * a low-rank adapter keeps its r channels; its input is recomputed like any norm's output;
 * the first layer's input is not kept: it is looked up in the embedding again;
-* of a bf16 model, what is computed in fp32 is kept in fp32: inputs of norms, q, k, v and
-  probabilities, the gate before its activation, the loss. The up projection, the attention output
-  and slices have 2 bytes.
+* of a bf16 model, values have 2 bytes even where they are widened to compute in fp32. In fp32
+  are what has never been narrower: probabilities and norms' statistics; the loss keeps the logits
+  and two fp32 numbers of each token instead of the fp32 log-softmax.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
     first = active.input or layer.needs_whole("q", "k", "v")
     second = active.feed_forward_input or layer.needs_whole(*shapes.feed_forward_inputs)
     values = present(
-        (first and layer.index, Saved("input of norm 1", hidden, wide)),
+        (first and layer.index, Saved("input of norm 1", hidden, each)),
         (first, Saved("statistic of norm 1", 1, wide, channels=False)),
         (True, Saved("slices of the output of norm 1", _slices(layer, "q", "k", "v"), each)),
-        (active.key, Saved("q", width, wide, region="inner")),
-        (active.query, Saved("k, repeated to all heads", width, wide, region="inner")),
-        (active.scores, Saved("v", shapes.key_value_width, wide, region="inner")),
+        (active.key, Saved("q", width, each, region="inner")),
+        (active.query, Saved("k", shapes.key_value_width, each, region="inner")),
+        (active.scores, Saved("v", shapes.key_value_width, each, region="inner")),
         (
             active.attention,
             Saved("probabilities", shapes.heads * layer.length, wide, region="inner"),
         ),
         (True, Saved("attention output, or its slice", layer.kept("o"), each, region="inner")),
-        (second, Saved("input of norm 2", hidden, wide)),
+        (second, Saved("input of norm 2", hidden, each)),
         (second, Saved("statistic of norm 2", 1, wide, channels=False)),
         (
             True,
@@ -57,7 +57,7 @@ def layer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
                 each,
             ),
         ),
-        (in_block, Saved("gate", inner, wide, region="inner")),
+        (in_block, Saved("gate", inner, each, region="inner")),
         (in_block, Saved("up", inner, each, region="inner")),
         (True, Saved("slice of the input of down", _slices(layer, "down"), each, region="inner")),
     )
@@ -72,9 +72,24 @@ def _slices(layer: LayerView, *projections: str) -> int:
 def outer_saved(layer: LayerView, each: int = 4) -> list[Saved]:
     """Returns what the last norm, the loss and the rotary tables keep; `layer` is the last one."""
     shapes, active, wide = layer.architecture, layer.active, max(each, 4)
+    logits = "logits" if each < wide else "log-softmax"
     return present(
         (active.attention, Saved("rotary tables", 2 * shapes.head_size, each, False, "replicated")),
-        (active.output, Saved("input of the last norm", shapes.hidden, wide)),
+        (active.output, Saved("input of the last norm", shapes.hidden, each)),
         (active.output, Saved("statistic of the last norm", 1, wide, channels=False)),
-        (active.output, Saved("log-softmax", shapes.vocabulary, wide, region="inner")),
+        (active.output, Saved(logits, shapes.vocabulary, each, region="inner")),
+        (
+            active.output and each < wide,
+            Saved("maximum and logarithm of the logits", 2, wide, channels=False),
+        ),
     )
+
+
+def loss_temporaries(layer: LayerView, each: int = 4) -> list[Saved]:
+    """Returns what lives beside everything saved when the backward pass begins.
+
+    The fp32 gradient of the logits, unless it is written onto the log-softmax.
+    """
+    vocabulary = layer.architecture.vocabulary
+    active = layer.active.output and each < 4
+    return present((active, Saved("softmax of the logits, fp32", vocabulary, 4, region="inner")))

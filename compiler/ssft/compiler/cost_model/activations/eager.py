@@ -125,7 +125,7 @@ def outer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
     )
 
 
-def loss_temporaries(layer: LayerView) -> list[Saved]:
+def loss_temporaries(layer: LayerView, each: int = 2) -> list[Saved]:
     """Returns what lives beside everything saved when the backward pass begins.
 
     The outputs' fp32 logits, which a training loop holds until its step ends, and the gradients

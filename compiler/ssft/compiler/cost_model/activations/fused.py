@@ -60,7 +60,7 @@ def outer_saved(layer: LayerView, each: int = 2) -> list[Saved]:
     )
 
 
-def loss_temporaries(layer: LayerView) -> list[Saved]:
+def loss_temporaries(layer: LayerView, each: int = 2) -> list[Saved]:
     """Returns what lives beside everything saved when the backward pass begins.
 
     Softmax works in fp32: its result, onto which the gradient of the logits is written.

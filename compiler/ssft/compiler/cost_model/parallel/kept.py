@@ -33,8 +33,7 @@ def stage_activations(job: Job, stage: int, implementation: ModuleType) -> tuple
         kept, live = len(views) * rank_bytes([inputs], layout), max(layers)
     if job.is_last(stage):
         kept += rank_bytes(implementation.outer_saved(views[-1], each), layout)
-        temporaries = getattr(implementation, "loss_temporaries", lambda layer: [])
-        live += rank_bytes(temporaries(views[-1]), layout)
+        live += rank_bytes(implementation.loss_temporaries(views[-1], each), layout)
     return job.tokens * kept * layout.in_flight(stage), job.tokens * live
 
 

@@ -127,25 +127,22 @@ def plan_bytes(setting: Setting) -> float:
 def plan_differences(setting: Setting) -> dict[str, float]:
     """Returns what an S2FT plan keeps more, or less, than the formula, in bytes."""
     shapes, method, tokens = setting.shapes, setting.method, setting.tokens
-    layers, hidden, inner = shapes.layers, shapes.hidden, shapes.feed_forward
+    layers, hidden = shapes.layers, shapes.hidden
     attention = layers - 1  # The first one has no backward pass.
-    query_key_value = 2 * shapes.attention_width + shapes.key_value_width
     selected = sum(
         method.training(index, name).kept_inputs(shapes.linear(name))
         for index in range(layers)
         for name in ("o", "down")
     )
-    last = 4 * hidden + 4 + 4 * shapes.head_size
+    query_key_value = shapes.attention_width + 2 * shapes.key_value_width
+    tables = 4 * shapes.head_size
     per_token = {
         "probabilities": 4 * attention * shapes.heads * setting.length,
-        "norms' inputs in fp32": 2 * hidden * (layers + attention),
-        "q, k, v in fp32": 2 * attention * query_key_value,
-        "gates in fp32": 2 * layers * inner,
         "no attention outputs": -2 * layers * hidden,
         "selected channels": 2 * selected,
         "first layer": -2 * (hidden + query_key_value),
-        "statistics, last norm, positions": 4 * (layers + attention) + last,
-        "no second copy of the logits": -2 * shapes.vocabulary,
+        "last norm, statistics, positions": 2 * hidden + 4 * (layers + attention + 1) + tables,
+        "maximum and logarithm of the logits": 8,
     }
     return {name: tokens * count for name, count in per_token.items()}
 
