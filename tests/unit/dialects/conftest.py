@@ -16,7 +16,7 @@ TO_LLVM = """builtin.module(convert-ssft-to-linalg,canonicalize,cse,
 one-shot-bufferize{bufferize-function-boundaries=1
  function-boundary-type-conversion=identity-layout-map},
 canonicalize,cse,canonicalize,buffer-results-to-out-params{modify-public-functions=1},
-buffer-deallocation-pipeline,func.func(convert-linalg-to-loops),expand-strided-metadata,
+buffer-deallocation-pipeline,cpu-lower-copies,func.func(convert-linalg-to-loops),expand-strided-metadata,
 lower-affine,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,convert-bufferization-to-memref,
 expand-strided-metadata,finalize-memref-to-llvm,convert-arith-to-llvm,convert-func-to-llvm,
 convert-cf-to-llvm,convert-index-to-llvm,reconcile-unrealized-casts)"""

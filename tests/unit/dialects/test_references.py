@@ -98,6 +98,16 @@ def test_save_slice(run_natively):
     np.testing.assert_array_equal(compare(module, run_natively, x), x[:, 1:3])
 
 
+def test_barrier(run_natively):
+    module = parse(
+        '%r = "ssft.barrier"(%x) : (tensor<2x3xf32>) -> tensor<2x3xf32>',
+        "%x: tensor<2x3xf32>",
+        "tensor<2x3xf32>",
+    )
+    x = RNG.standard_normal((2, 3)).astype(np.float32)
+    np.testing.assert_array_equal(compare(module, run_natively, x), x)
+
+
 def test_empty_slices(run_natively):
     module = parse(
         '%e = "ssft.gather"(%x, %i) {dim = 1 : i64} : (tensor<2x3xf32>, tensor<0xi64>) '

@@ -13,6 +13,7 @@ from ssft.dialects._mlir import ir
 # Results that share their operand's storage, as PyTorch's views do.
 VIEWS = frozenset(
     {
+        "ssft.barrier",
         "tensor.expand_shape",
         "tensor.collapse_shape",
         "tensor.extract_slice",

@@ -7,13 +7,14 @@ that carries its destination, and an update writes to the weight and the states 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.dialects._mlir import ir
 from ssft.dialects.ssft import (
+    BarrierOp,
     GatherOp,
     SaveSliceOp,
     ScatterAddOp,
@@ -107,6 +108,11 @@ def lower_update(op: UpdateOp) -> list[ir.Value]:
     return list(build.generic(gradients, written, body).results)
 
 
+def lower_barrier(op: BarrierOp) -> list[ir.Value]:
+    """What is behind it."""
+    return [op.source]
+
+
 Combine = Callable[[ir.Value, ir.Value], ir.Value] | None
 """From the element of a slice and that of the destination to the new one; None takes the first."""
 
@@ -189,6 +195,7 @@ def _narrowed(type_: ir.RankedTensorType, dim: int) -> ir.RankedTensorType:
 
 
 LOWERINGS: dict[str, Callable[..., list[ir.Value]]] = {
+    BarrierOp.OPERATION_NAME: lower_barrier,
     GatherOp.OPERATION_NAME: lower_gather,
     ScatterOp.OPERATION_NAME: lower_scatter,
     ScatterAddOp.OPERATION_NAME: lower_scatter_add,
@@ -201,16 +208,24 @@ LOWERINGS: dict[str, Callable[..., list[ir.Value]]] = {
 
 @dataclass(frozen=True)
 class ConvertSsftToLinalgPass(Pass):
-    """Lowers every ssft operation to linalg, tensor and scf on tensors."""
+    """Lowers every ssft operation to linalg, tensor and scf on tensors.
+
+    Barriers do their work until ``cse`` has run on tensors for the last time.
+    """
 
     argument: ClassVar[str] = "convert-ssft-to-linalg"
 
+    keep_barriers: bool = field(
+        default=False, metadata={"help": "leave ssft.barrier for another run of this pass"}
+    )
+
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Rewrites all functions of `module`; nothing of the ssft dialect is left."""
+        """Rewrites all functions of `module`; nothing of the ssft dialect is left but barriers."""
         found: list[ir.Operation] = []
+        kept = {BarrierOp.OPERATION_NAME} if self.keep_barriers else set()
 
         def collect(op: ir.Operation) -> ir.WalkResult:
-            if op.name in LOWERINGS:
+            if op.name in LOWERINGS and op.name not in kept:
                 found.append(op)
             return ir.WalkResult.ADVANCE
 

@@ -1,4 +1,5 @@
 // RUN: ssft-opt %s --convert-ssft-to-linalg | filecheck %s
+// RUN: ssft-opt %s --convert-ssft-to-linalg=keep-barriers=true | filecheck %s --check-prefix=BARRIER
 // RUN: ssft-opt %s --convert-ssft-to-linalg --linalg-generalize-named-ops --canonicalize --cse | filecheck %s --check-prefix=FOLDED
 // RUN: ssft-opt %s --convert-ssft-to-linalg --mlir-print-debuginfo --mlir-print-local-scope | filecheck %s --check-prefix=LOC
 
@@ -147,4 +148,14 @@ func.func @keeps_locations(%w: tensor<4xf32>) -> tensor<4xf32> {
     "ssft.yield"(%wn) : (f32) -> ()
   }) {operandSegmentSizes = array<i32: 1, 0, 1>} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> loc("model.py":1:1)
   return %r : tensor<4xf32>
+}
+
+// BARRIER-LABEL: func.func @barrier
+// BARRIER:         "ssft.barrier"
+// CHECK-LABEL: func.func @barrier
+// CHECK-SAME:    (%[[X:.*]]: tensor<4x8xf32>)
+// CHECK-NEXT:    return %[[X]]
+func.func @barrier(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %r = "ssft.barrier"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %r : tensor<4x8xf32>
 }

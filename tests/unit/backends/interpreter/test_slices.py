@@ -57,6 +57,7 @@ CASES = {
         (W,),
         COLUMNS,
     ),
+    "barrier": ('"ssft.barrier"(%a0)', (W,), W),
     "gradient": ('"ssft.weight_grad"(%a0, %a1)', (DY, Y), np.zeros((4, 5))),
 }
 

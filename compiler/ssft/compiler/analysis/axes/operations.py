@@ -114,6 +114,7 @@ RULES: Mapping[str, Rule] = {
     "tensor.extract": structural.extract,
     "tensor.dim": _nothing,
     "tm_tensor.scatter": tm_scatter,
+    "ssft.barrier": structural.cast,
     "ssft.gather": gather,
     "ssft.scatter": scatter,
     "ssft.scatter_add": scatter,

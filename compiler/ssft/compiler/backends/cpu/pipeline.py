@@ -31,7 +31,7 @@ from ssft.compiler.passes.cpu_write_in_place import CpuWriteInPlacePass
 Stage = str | Pass
 
 TENSOR_STAGES: tuple[Stage, ...] = (
-    ConvertSsftToLinalgPass(),
+    ConvertSsftToLinalgPass(keep_barriers=True),
     "inline,symbol-dce,canonicalize,cse",
     "func.func(linalg-generalize-named-ops)",
     CpuWidenSumsPass(),
@@ -46,6 +46,8 @@ TENSOR_STAGES: tuple[Stage, ...] = (
     CpuDecomposeConcatPass(),
     CpuWriteInPlacePass(),
     "canonicalize,cse",
+    # From here on nothing merges equal computations: they write to buffers.
+    ConvertSsftToLinalgPass(),
     CpuSeparateDestinationsPass(),
     "eliminate-empty-tensors",
     "one-shot-bufferize{bufferize-function-boundaries=1 "

@@ -110,7 +110,12 @@ def _update(op: ir.Operation, arithmetic: Arithmetic) -> Kernel:
     return Kernel(elementwise(nest), captured)
 
 
+def _barrier(op: ir.Operation, arithmetic: Arithmetic) -> Kernel:
+    return Kernel(lambda source: [source])
+
+
 SSFT_RULES: dict[str, Callable[[ir.Operation, Arithmetic], Kernel]] = {
+    "ssft.barrier": _barrier,
     "ssft.gather": _gather,
     "ssft.save_slice": _save_slice,
     "ssft.scatter": _scatter,

@@ -11,6 +11,7 @@ _WRITES = {"tensor.insert_slice": 1, "ssft.scatter": 0}
 _VIEWS = frozenset(
     [
         "linalg.transpose",
+        "ssft.barrier",
         "ssft.gather",
         "tensor.collapse_shape",
         "tensor.expand_shape",

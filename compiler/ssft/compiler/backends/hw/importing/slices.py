@@ -61,6 +61,11 @@ def import_save_slice(state: ImportState, op: ir.Operation) -> None:
     state.values[op.results[0]] = state.materialized(view)
 
 
+def import_barrier(state: ImportState, op: ir.Operation) -> None:
+    """``ssft.barrier``: what is behind it; nothing here looks for equal computations."""
+    state.values[op.results[0]] = state.values[op.operands[0]]
+
+
 def import_scatter_add(state: ImportState, op: ir.Operation) -> None:
     """``ssft.scatter_add`` of rows."""
     target, index, source = (state.values[operand] for operand in op.operands)

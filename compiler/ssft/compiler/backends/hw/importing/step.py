@@ -29,6 +29,7 @@ _IMPORTERS: dict[str, Callable[[ImportState, ir.Operation], None]] = {
     "linalg.broadcast": import_tensors.import_broadcast,
     "linalg.fill": import_loops.import_fill,
     "linalg.transpose": import_tensors.import_transpose,
+    "ssft.barrier": import_slices.import_barrier,
     "ssft.gather": import_slices.import_gather,
     "ssft.save_slice": import_slices.import_save_slice,
     "ssft.scatter": import_slices.import_scatter,
