@@ -26,6 +26,7 @@ from ssft.compiler import Recipe, compile, compile_file
 from ssft.compiler.backends.hw import compile_program
 from ssft.compiler.backends.hw.tiles.bound import fewest_cycles
 from ssft.hwmodel.config import Machine, load_machine, preset_names
+from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES
 from ssft.hwmodel.report import report
 from ssft.hwmodel.timing.events import simulate
 from ssft.runtime import Session
@@ -34,27 +35,42 @@ PRODUCT = """
 #a = affine_map<(m, n, k) -> ({a})>
 #b = affine_map<(m, n, k) -> ({b})>
 #c = affine_map<(m, n, k) -> (m, n)>
+#d = affine_map<(m, n) -> (m, n)>
 module attributes {{ssft.version = 1 : i64}} {{
   func.func @step(%a: tensor<{n}x{n}xf32> {{ssft.role = "frozen", ssft.name = "a"}},
                   %b: tensor<{n}x{n}xf32> {{ssft.role = "frozen", ssft.name = "b"}})
-      -> (tensor<{n}x{n}xf32> {{ssft.role = "loss"}}) {{
+      -> (tensor<{n}x{n}x{c}> {{ssft.role = "loss"}}) {{
     %zero = arith.constant 0.0 : f32
     %empty = tensor.empty() : tensor<{n}x{n}xf32>
     %start = linalg.fill ins(%zero : f32) outs(%empty : tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32>
     %c = linalg.matmul indexing_maps = [#a, #b, #c]
         ins(%a, %b : tensor<{n}x{n}xf32>, tensor<{n}x{n}xf32>)
         outs(%start : tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32>
-    return %c : tensor<{n}x{n}xf32>
+    {rest}
   }}
 }}
 """
+
+RETURNS = {
+    "f32": "return %c : tensor<{n}x{n}xf32>",
+    "bf16": """%half = tensor.empty() : tensor<{n}x{n}xbf16>
+    %d = linalg.generic {{indexing_maps = [#d, #d], iterator_types = ["parallel", "parallel"]}}
+        ins(%c : tensor<{n}x{n}xf32>) outs(%half : tensor<{n}x{n}xbf16>) {{
+    ^bb0(%sum: f32, %old: bf16):
+      %low = arith.truncf %sum : f32 to bf16
+      linalg.yield %low : bf16
+    }} -> tensor<{n}x{n}xbf16>
+    return %d : tensor<{n}x{n}xbf16>""",
+}
+"""Results as they are summed, and as a model in half precision rounds them."""
 
 LAYOUTS = {
     "x @ w.T": ("m, k", "n, k"),
     "x @ w": ("m, k", "k, n"),
     "x.T @ y": ("k, m", "k, n"),
+    "x.T @ y.T": ("k, m", "n, k"),
 }
-"""How the factors of a product lie: as those of a linear layer, and of its two gradients."""
+"""How the factors of a product lie: as those of a linear layer, of its two gradients, and else."""
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 EXTENTS = (1024, 2048, 4096, 8192)
@@ -67,7 +83,7 @@ STEP_COLUMNS = (
     *("busiest unit", "next / busiest", "step / busiest", "step / closed form", "SPM / bound"),
 )
 PRODUCT_COLUMNS = (
-    *("n", "product", "machine", "commands", "cycles", "busiest unit", "step / busiest"),
+    *("n", "product", "result", "machine", "commands", "cycles", "busiest unit", "step / busiest"),
     *("tensor use", "ceiling"),
 )
 
@@ -152,16 +168,17 @@ def examples(figures: dict[str, Any]) -> Table:
 
 
 def products(figures: dict[str, Any]) -> Table:
-    """Schedule quality of single products: bf16 factors and a f32 result, all in DRAM."""
+    """Schedule quality of single products of bf16 factors in DRAM."""
     found = Table(*PRODUCT_COLUMNS, title="n x n x n products, operands in DRAM")
-    for name, (layout, (a, b)), n in product(preset_names(), LAYOUTS.items(), EXTENTS):
+    kinds = product(preset_names(), LAYOUTS.items(), RETURNS.items(), EXTENTS)
+    for name, (layout, (a, b)), (c, rest), n in kinds:
         machine = load_machine(name)
-        step = measure(PRODUCT.format(n=n, a=a, b=b), machine)
-        fewest = fewest_cycles(machine, n**3, 2 * 2 * n * n, 4 * n * n)
+        step = measure(PRODUCT.format(n=n, a=a, b=b, c=c, rest=rest.format(n=n)), machine)
+        fewest = fewest_cycles(machine, n**3, 2 * 2 * n * n, ELEMENT_BYTES[c] * n * n)
         step["ceiling"] = n**3 / machine.peak_macs_per_cycle / fewest
-        figures[f"{n} {layout} {name}"] = step
+        figures[f"{n} {layout} {c} {name}"] = step
         found.add_row(
-            *(str(n), layout, name, str(step["commands"]), f"{step['cycles']:,}"),
+            *(str(n), layout, c, name, str(step["commands"]), f"{step['cycles']:,}"),
             *(step["busiest_unit"], f"{step['over_busiest_unit']:.3f}"),
             *(f"{step['tensor_utilisation']:.1%}", f"{step['ceiling']:.1%}"),
         )

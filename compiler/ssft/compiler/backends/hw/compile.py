@@ -24,6 +24,7 @@ from ssft.compiler.backends.hw.kernels.form import Kernel, VectorKernel, form_ke
 from ssft.compiler.backends.hw.kernels.fuse_nests import fuse_nests
 from ssft.compiler.backends.hw.kernels.homes import write_results_home
 from ssft.compiler.backends.hw.kernels.storage import narrow_storage
+from ssft.compiler.backends.hw.kernels.truncations import fold_truncations
 from ssft.compiler.backends.hw.memory.allocate import Allocation, AllocationError, allocate
 from ssft.compiler.backends.hw.memory.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.memory.dram_layout import place_in_dram
@@ -98,6 +99,7 @@ def lower(
     graph: Graph, signature: StepSignature, machine: Machine, precision: Precision
 ) -> Program:
     """Lowers an imported step."""
+    fold_truncations(graph)
     write_results_home(graph)
     _stores_as_nests(graph)
     if precision == "bf16":

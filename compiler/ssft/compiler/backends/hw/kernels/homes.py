@@ -50,6 +50,7 @@ def write_results_home(graph: Graph) -> None:
             moved = _redirect_product(maker, op)
         if moved:
             dropped.add(position)
+            writers[target] = [made[0] if p == position else p for p in writers[target]]
     graph.ops = [op for position, op in enumerate(graph.ops) if position not in dropped]
 
 
