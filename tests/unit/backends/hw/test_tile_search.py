@@ -99,7 +99,10 @@ def spm(extents: Extents, used: tuple[Operand, ...], tiling: GemmTiling) -> int:
         elements = math.prod(sizes(tiling)[d] for d in dims)
         tile = elements * operand.element_bytes * operand.streamed
         if name == "c" and cut and operand.element_bytes < 4:
-            total += buffers * elements * 4 + min(buffers, 2) * tile
+            converted = (
+                -(-2 * tile // tiling.strips) if tiling.strips > 1 else min(buffers, 2) * tile
+            )
+            total += buffers * elements * 4 + converted
         else:
             total += buffers * tile
     return total

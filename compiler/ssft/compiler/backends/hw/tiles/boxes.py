@@ -99,7 +99,8 @@ class Box:
     """A tile: starts and sizes of all loops, and whether it is the first or last of its results.
 
     `loads`: operands by name, and their parts that have to be loaded before, where these are not
-    just what the tile needs of them.
+    just what the tile needs of them. `within`: the tile that this one is a strip of, where operands
+    are in the scratchpad as that tile needs them.
     """
 
     starts: tuple[int, ...]
@@ -107,6 +108,7 @@ class Box:
     first: bool
     last: bool
     loads: tuple[tuple[str, Box], ...] = ()
+    within: Box | None = None
 
 
 def own_part(walk: Walk, own: Sequence[bool], box: Box) -> Walk:

@@ -20,8 +20,8 @@ from ssft.compiler.backends.hw.tiles.boxes import (
     own_part,
 )
 from ssft.compiler.backends.hw.tiles.contraction_writer import KINDS, ContractionWriter
-from ssft.compiler.backends.hw.tiles.pieces import Pieces, Ring, Stack, Whole
-from ssft.compiler.backends.hw.tiles.search import GemmTiling, TilingError, search_gemm
+from ssft.compiler.backends.hw.tiles.pieces import Pieces, Ring, Stack, Whole, lies_together
+from ssft.compiler.backends.hw.tiles.search import GRANULE, GemmTiling, TilingError, search_gemm
 from ssft.compiler.backends.hw.tiles.slab_space import Operand as SlabOperand
 from ssft.compiler.backends.hw.tiles.slabs import Slabs, search_slabs
 from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
@@ -45,8 +45,14 @@ SEARCHES = 8
 """Searches with less and less room, until what was found takes no more than there is."""
 SLABS_GAIN = 0.96
 """Tiles of different sizes are taken if they are done after at most this part of the time."""
-LEAST_K = 128
+LEAST_K = 64
 """K is not cut any smaller if that fits: it would take a command for little work."""
+
+
+def strip_size(extent: int, strips: int) -> int:
+    """Iterations of a loop in each of about so many strips; whole granules if there are enough."""
+    granule = GRANULE if extent > GRANULE * strips else 1
+    return -(-extent // (strips * granule)) * granule
 
 
 @dataclass(eq=False, slots=True)
@@ -298,7 +304,26 @@ class ContractionTiles:
                 start, size = parts[kind][chosen[kind]]
                 starts, sizes = starts + start, sizes + size
             last = len(parts["k"]) - 1
-            found.append(Box(starts, sizes, chosen["k"] == 0, chosen["k"] == last))
+            found += self._strips(Box(starts, sizes, chosen["k"] == 0, chosen["k"] == last))
+        return found
+
+    def _strips(self, box: Box) -> list[Box]:
+        """A tile as the strips in which it is begun or finished; else the tile itself."""
+        assert self.tiling is not None
+        whole = self.tile(self.operands["c"], box)
+        if self.tiling.strips == 1 or not (box.first or box.last) or not whole.active:
+            return [box]
+        loop = whole.active[0]
+        found = []
+        size = strip_size(box.sizes[loop], self.tiling.strips)
+        for start in range(0, box.sizes[loop], size):
+            starts, sizes = list(box.starts), list(box.sizes)
+            starts[loop] += start
+            sizes[loop] = min(size, box.sizes[loop] - start)
+            strip = replace(box, starts=tuple(starts), sizes=tuple(sizes), within=box)
+            if not lies_together(self.tile(self.operands["c"], strip), whole):
+                return [box]
+            found.append(strip)
         return found
 
     @property
@@ -322,7 +347,10 @@ class ContractionTiles:
         for name, operand, dtype in self._slotted():
             label = "sums" if name == "sums" else operand.buffer.name
             if self._slabs is None:
-                size = padded(self.tile(operand, tiles[0]).elements * ELEMENT_BYTES[dtype])
+                box = tiles[0]
+                if not (name == "c" and self.wide_sums):
+                    box = box.within or box
+                size = padded(self.tile(operand, box).elements * ELEMENT_BYTES[dtype])
                 count = self.tiling.buffers[2] if name == "sums" else buffers[name]
                 requests.append(SlotRequest(label, size, count))
             elif name in ("a", "b") and name != self._slabs.joined:
@@ -361,7 +389,9 @@ class ContractionTiles:
         """Pieces of the slots of a, b and c; with wide sums, of what these are converted to."""
         assert self.tiling is not None
         a, b, c = self.tiling.buffers
-        return (a, b, min(c, 2)) if self.wide_sums else (a, b, c)
+        if self.wide_sums:
+            return (a, b, 2 if self.tiling.strips > 1 else min(c, 2))
+        return (a, b, c)
 
     def emit(self, emitter: Emitter, addresses: Sequence[int]) -> None:
         """Writes the commands of all tiles."""

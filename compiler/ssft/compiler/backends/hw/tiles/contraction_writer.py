@@ -64,10 +64,17 @@ class ContractionWriter:
         walk = self._tiles.tile(operand, box)
         if operand.resident:
             return self._resident(operand, walk)
-        fresh, place = self._pieces[name].place(walk)
+        whole = walk if box.within is None else self._tiles.tile(operand, box.within)
+        fresh, place = self._pieces[name].place(whole)
         if fresh:
-            self._emitter.load(operand.buffer, walk, place.address)
-        return place
+            self._emitter.load(operand.buffer, whole, place.address)
+        return self._part(place, walk, ELEMENT_BYTES[operand.buffer.stored_as])
+
+    def _part(self, place: Place, walk: Walk, element: int) -> Place:
+        """Where a strip of a tile is."""
+        if walk == place.walk:
+            return place
+        return Whole(place.address, place.walk, element).place(walk)[1]
 
     def _resident(self, operand: Operand, walk: Walk) -> Place:
         element = ELEMENT_BYTES[operand.buffer.stored_as]
@@ -81,7 +88,10 @@ class ContractionWriter:
         if operand.resident and not self._tiles.wide_sums:
             return self._resident(operand, walk)
         pieces = self._pieces["sums" if self._tiles.wide_sums else "c"]
-        fresh, place = pieces.place(walk)
+        whole = walk if box.within is None else self._tiles.tile(operand, box.within)
+        fresh, place = pieces.place(whole)
+        if box.within is not None:
+            fresh, place = True, self._part(place, walk, ELEMENT_BYTES[self._sums])
         if isinstance(pieces, Whole) and not box.last:
             # Keeps products of parts of a slab in their order.
             place.around = pieces.region
@@ -91,11 +101,16 @@ class ContractionWriter:
             self._emitter.load(operand.buffer, walk, place.address)
         return place
 
+    @property
+    def _sums(self) -> DType:
+        """What the tensor unit writes."""
+        return "f32" if self._tiles.wide_sums else self._tiles.operands["c"].buffer.stored_as
+
     def _multiply(self, box: Box, a: Place, b: Place, c: Place) -> None:
         tiles, emitter = self._tiles, self._emitter
         machine = emitter.machine
         operands = tiles.operands
-        c_dtype: DType = "f32" if tiles.wide_sums else operands["c"].buffer.stored_as
+        c_dtype = self._sums
         dims = tuple(
             Dim(dim.kind, size, *(p.strides[d] for p in (a, b, c)))
             for d, (dim, size) in enumerate(zip(tiles.dims, box.sizes, strict=True))

@@ -19,7 +19,7 @@ from ssft.compiler.backends.hw.tiles.cost import (
     memoized,
     transfer_cycles,
 )
-from ssft.compiler.backends.hw.tiles.space import Operand, Plan, TileSpace
+from ssft.compiler.backends.hw.tiles.space import STRIPS, Operand, Plan, TileSpace, in_strips
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa.contraction import GROUP
 
@@ -41,10 +41,12 @@ class GemmTiling:
 
     `buffers` is the number of tiles of A, B and C that are in the scratchpad at a time: 2 for
     double buffering, 1 for what is loaded only once, or where the room is better used for larger
-    tiles of C; for C with k not innermost as many for each step of the loops inside k. `spm_bytes`
-    is what these take, without operands that are not streamed; it includes f32 sums of a C of
-    fewer bytes where k is cut. Cycles are an estimate of all, the tensor unit's, and DRAM's (both
-    directions).
+    tiles of C; for C with k not innermost as many for each step of the loops inside k. With
+    `strips` > 1 each tile of C is begun and finished in so many strips: while the last of one tile
+    are stored, the first of the next one are computed in the room of those that have been.
+    `spm_bytes` is what these take, without operands that are not streamed; it includes f32 sums of
+    a C of fewer bytes where k is cut. Cycles are an estimate of all, the tensor unit's, and DRAM's
+    (both directions).
     """
 
     tb: int
@@ -59,6 +61,7 @@ class GemmTiling:
     est_compute_cycles: int
     est_dma_cycles: int
     est_dram_bytes: int
+    strips: int = 1
 
 
 class TilingError(Exception):
@@ -136,6 +139,7 @@ class _Choice(NamedTuple):
     def tiling(self, machine: Machine) -> GemmTiling:
         tb, tm, tn, tk = (int(self._here(self.space.size[name])) for name in "bmnk")
         a, b, c = (int(self._here(self.plan.buffers[name])) for name in "abc")
+        several = int(self._here(self.space.result_tiles)) > 1
         return GemmTiling(
             *(tb, tm, tn, tk, self.plan.order),
             lane_tile=lane_tile(machine, tb, tm, tn),
@@ -145,6 +149,7 @@ class _Choice(NamedTuple):
             est_compute_cycles=int(self._here(self.space.compute)),
             est_dma_cycles=round(self.of("dma")),
             est_dram_bytes=round(self.of("dram_bytes")),
+            strips=STRIPS if several and in_strips(self.plan.order, c) else 1,
         )
 
     def _here(self, values: np.ndarray) -> float:

@@ -29,6 +29,9 @@ from ssft.hwmodel.config import Machine
 HIDDEN_SHARE = 1 / 8
 """What a cycle that is hidden behind another unit's work counts: neighbours want the unit, too."""
 
+STRIPS = 8
+"""Into how many strips a tile of C is cut while it takes over the room of the one before."""
+
 READ_SHARE = 1 / 32
 """What reading a vector per result of a lane counts, of the cycles: it takes energy, not time."""
 
@@ -71,6 +74,11 @@ class Plan:
     score: Floats
 
 
+def in_strips(order: str, depth: int) -> bool:
+    """Whether tiles of C are begun and finished strip by strip."""
+    return depth == 1 and order[-1] == "k"
+
+
 class TileSpace:
     """All combinations of some tile sizes: arrays of four axes, for b, m, n and k."""
 
@@ -101,8 +109,8 @@ class TileSpace:
     def evaluate(self, order: str, depth: int = 2) -> Plan:
         """What loop order `order`, outermost first, costs.
 
-        `depth` is the number of buffers for each tile of C: with 1, the tensor unit cannot go on
-        before results are stored.
+        `depth` is the number of buffers for each tile of C. With 1, its first and its last step are
+        done in `STRIPS` strips, so that the tensor unit can go on where results have been stored.
         """
         issue = self._machine.command.issue_cycles
         dma, dram_bytes, first = (np.zeros(self._shape) for _ in range(3))
@@ -123,11 +131,32 @@ class TileSpace:
                 dma, first = dma + cycles, first + cycles / transfers
                 dram_bytes = dram_bytes + self._pass_bytes[name] * (transfers / tiles)
                 if name == "c" and depth == 1:
-                    compute = compute + cycles + transfers * latency_cycles(self._machine)
+                    # What the first step needs is loaded at the same time.
+                    changes = self._changes(order, cycles / transfers, first - cycles / transfers)
+                    compute = compute + changes * transfers
         step = compute / self._product(self.count, "bmnk")
         total = np.maximum(compute + first, dma + step) + self._latency
         score = total + HIDDEN_SHARE * np.minimum(compute, dma) + READ_SHARE * self._reads * compute
         return Plan(order, buffers, spm, dram_bytes, dma, compute, total, score)
+
+    def _changes(self, order: str, store: Floats, load: Floats) -> Floats:
+        """Cycles that a tile of C takes on top where the next one takes its room.
+
+        `store` are the cycles to store it, `load` those to load the factors of a step.
+        """
+        latency = latency_cycles(self._machine)
+        if not in_strips(order, 1):
+            return store + latency
+        tensor, issue = self._machine.tensor, self._machine.command.issue_cycles
+        commands = (STRIPS - 1) * (tensor.fill_cycles + tensor.drain_cycles + issue)
+        steps = np.minimum(2, self.count["k"]) * self.compute / self._product(self.count, "bmnk")
+        waits = np.maximum(store / STRIPS, store + 2 * load - steps)
+        return 2 * commands + waits + latency
+
+    @property
+    def result_tiles(self) -> Integers:
+        """The number of tiles of C."""
+        return self._product(self.count, self._dims("c"))
 
     def _dims(self, name: str) -> str:
         """The dimensions that an operand depends on."""
@@ -163,7 +192,10 @@ class TileSpace:
         if operand.element_bytes >= ACCUMULATOR_BYTES:
             return buffers, results
         sums = buffers * (tile // operand.element_bytes * ACCUMULATOR_BYTES)
-        converted = np.minimum(buffers, 2) * tile * operand.streamed
+        pieces = np.minimum(buffers, 2) * tile
+        if in_strips(order, depth):
+            pieces = ceil_divide(2 * tile, STRIPS)
+        converted = pieces * operand.streamed
         return buffers, np.where(cut, sums + converted, results)
 
     def _compute(self) -> Integers:
