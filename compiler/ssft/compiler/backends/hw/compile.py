@@ -160,7 +160,8 @@ class _Layout:
             try:
                 chosen = []
                 for at, kernel in enumerate(kernels):
-                    chosen.append(_tiles(kernel, at, residency, machine, precision, slot_share))
+                    of_one = slot_share if len(kernels) > 1 else ALONE
+                    chosen.append(_tiles(kernel, at, residency, machine, precision, of_one))
                 tiles = [tile for tile, _ in chosen]
                 starts = _slot_starts([alone for _, alone in chosen])
                 allocation = _allocate(residency, tiles, starts, machine)

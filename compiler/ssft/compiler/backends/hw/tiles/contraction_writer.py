@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.tiles import cost
 from ssft.compiler.backends.hw.tiles.boxes import Box, Walk
-from ssft.compiler.backends.hw.tiles.pieces import Place, Whole
+from ssft.compiler.backends.hw.tiles.pieces import Place, Ring, Whole, portions
 from ssft.hwmodel.isa import (
     NO_LIST,
     Access,
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 KINDS: tuple[DimKind, ...] = ("batch", "m", "n", "k")
 """Kinds of loops, in the order in which a tile's starts and sizes are listed."""
+
+LEAST_PARTS, MOST_PARTS = 4, 16
+"""In how many transfers a tile is loaded if not in one."""
 
 
 class ContractionWriter:
@@ -67,8 +70,23 @@ class ContractionWriter:
         whole = walk if box.within is None else self._tiles.tile(operand, box.within)
         fresh, place = self._pieces[name].place(whole)
         if fresh:
-            self._emitter.load(operand.buffer, whole, place.address)
+            self._load(operand, place, box)
         return self._part(place, walk, ELEMENT_BYTES[operand.buffer.stored_as])
+
+    def _load(self, operand: Operand, place: Place, box: Box) -> None:
+        """Loads a tile; one that is much larger than the other factor's in parts.
+
+        Otherwise tiles of the other one would have to wait for it, and the tensor unit for those.
+        """
+        element = ELEMENT_BYTES[operand.buffer.stored_as]
+        other = self._tiles.operands["b" if operand.name == "a" else "a"]
+        size = self._tiles.tile(other, box).elements * ELEMENT_BYTES[other.buffer.stored_as]
+        count = min(place.bytes // size, MOST_PARTS)
+        in_turn = isinstance(self._pieces[operand.name], Ring) and not other.resident
+        if count < LEAST_PARTS or not in_turn:
+            count = 1
+        for start, part in portions(place.walk, count):
+            self._emitter.load(operand.buffer, part, place.address + start * element)
 
     def _part(self, place: Place, walk: Walk, element: int) -> Place:
         """Where a strip of a tile is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -110,6 +110,23 @@ def lies_together(part: Walk, whole: Walk) -> bool:
     """Whether a part of a packed tile is packed as it would be by itself."""
     alone, within = part.packed, whole.packed
     return all(alone[loop] == within[loop] for loop in part.active)
+
+
+def portions(walk: Walk, count: int) -> Iterator[tuple[int, Walk]]:
+    """Cuts a tile into about `count` parts that are packed as it is: where each starts, and it."""
+    if count > 1 and walk.active and walk.indexed_loop is None:
+        loop = walk.active[0]
+        extent, step = walk.extents[loop], walk.packed[loop]
+        size = -(-extent // count)
+        starts, sizes = [0] * len(walk.extents), list(walk.extents)
+        parts = []
+        for start in range(0, extent, size):
+            starts[loop], sizes[loop] = start, min(size, extent - start)
+            parts.append((start * step, walk.cut(starts, sizes)))
+        if all(lies_together(part, walk) for _, part in parts):
+            yield from parts
+            return
+    yield 0, walk
 
 
 def is_nested(walk: Walk) -> bool:
