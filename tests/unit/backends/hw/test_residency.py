@@ -75,7 +75,7 @@ def test_a_table_that_must_stay_serves_only_who_comes_before_the_write():
     picked = nest([16], [], [operand(a, 1)], code, [2], lookups=[lookup])
     found = chosen(kernels(picked, double(c, x), double(x, b)))
     assert id(x) in found.ids
-    assert [id(x) in found.ids_at(place) for place in range(3)] == [True, True, False]
+    assert [id(x) in found.ids_at(place, [x]) for place in range(3)] == [True, True, False]
 
 
 def scatter(positions, elements):

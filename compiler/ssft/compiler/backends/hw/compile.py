@@ -5,22 +5,14 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import chain
 
 from ssft.compiler.backends.hw.emitter import Emitter
-from ssft.compiler.backends.hw.graph import (
-    ContractionOp,
-    Graph,
-    LoopNest,
-    Origin,
-    RowLookup,
-    ScatterAdd,
-    Store,
-)
+from ssft.compiler.backends.hw.graph import Graph, LoopNest, Origin, Store
 from ssft.compiler.backends.hw.importing.state import align, constant_or_input
 from ssft.compiler.backends.hw.importing.step import import_graph
 from ssft.compiler.backends.hw.kernels.dead_code import remove_dead_code
-from ssft.compiler.backends.hw.kernels.form import Kernel, VectorKernel, form_kernels
+from ssft.compiler.backends.hw.kernels.form import Kernel, form_kernels, kernel_buffers, origin_of
 from ssft.compiler.backends.hw.kernels.fuse_nests import fuse_nests
 from ssft.compiler.backends.hw.kernels.homes import write_results_home
 from ssft.compiler.backends.hw.kernels.storage import narrow_storage
@@ -33,12 +25,11 @@ from ssft.compiler.backends.hw.memory.slots import SlotRequest
 from ssft.compiler.backends.hw.scheduling.dependences import dependences
 from ssft.compiler.backends.hw.scheduling.list_schedule import list_schedule
 from ssft.compiler.backends.hw.scheduling.semaphores import synchronize
+from ssft.compiler.backends.hw.stitch.library import Library
 from ssft.compiler.backends.hw.tiles import cost
 from ssft.compiler.backends.hw.tiles.boxes import Walk
-from ssft.compiler.backends.hw.tiles.contraction import ContractionTiles
-from ssft.compiler.backends.hw.tiles.rows import LookupTiles, ScatterAddTiles
+from ssft.compiler.backends.hw.tiles.choice import ALONE, Precision, Room, TileChooser, Tiles
 from ssft.compiler.backends.hw.tiles.search import TilingError
-from ssft.compiler.backends.hw.tiles.vector import VectorTiles
 from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects import new_context
@@ -48,9 +39,6 @@ from ssft.hwmodel.isa import Program, SpmSlot
 
 ROW_SHARE = 8
 """One row of a vector kernel's operands may take this fraction of the scratchpad."""
-
-ALONE = 1.0
-"""The share of slots with which no kernel starts loading while the one before it still runs."""
 
 SHARES = (
     *((0.92, 0.5), (0.92, 0.4), (0.7, 0.5), (0.7, 0.4), (0.5, 0.4), (0.35, 0.4)),
@@ -62,19 +50,14 @@ The first with which all tiles fit and get addresses is taken. With the last, sl
 kernels never live together, so that only what a single kernel needs can be too much.
 """
 
-GAIN_ALONE = 0.9
-"""A product gets all of the scratchpad that is left if that takes at most this part of its time."""
-
-Tiles = VectorTiles | ContractionTiles | LookupTiles | ScatterAddTiles
-Precision = Literal["bf16", "f32"]
-
 
 def compile_program(
-    plan: ir.Module | str, machine: Machine, precision: Precision = "bf16"
+    plan: ir.Module | str, machine: Machine, precision: Precision = "bf16", *, stitch: bool = True
 ) -> Program:
     """Lowers the step of a plan to commands of `machine` and schedules them.
 
-    `precision` is what the tensor unit rounds operands to before it multiplies.
+    `precision` is what the tensor unit rounds operands to before it multiplies. With `stitch`,
+    equal kernels are tiled and written once; the program is the same without, and takes longer.
 
     Raises:
         UserError: the plan has operations that the machine cannot run, or does not fit.
@@ -82,7 +65,7 @@ def compile_program(
     module = _parse(plan) if isinstance(plan, str) else plan
     signature = read_signature(module)
     graph = import_graph(module, signature)
-    return lower(graph, signature, machine, precision)
+    return lower(graph, signature, machine, precision, stitch=stitch)
 
 
 def _parse(text: str) -> ir.Module:
@@ -96,7 +79,12 @@ def _parse(text: str) -> ir.Module:
 
 
 def lower(
-    graph: Graph, signature: StepSignature, machine: Machine, precision: Precision
+    graph: Graph,
+    signature: StepSignature,
+    machine: Machine,
+    precision: Precision,
+    *,
+    stitch: bool = True,
 ) -> Program:
     """Lowers an imported step."""
     fold_truncations(graph)
@@ -108,7 +96,8 @@ def lower(
     kernels = form_kernels(graph, machine.scratchpad.bytes // ROW_SHARE)
     results = {id(buffer) for _, buffer in graph.results}
     fuse_nests(kernels, results)
-    layout = _Layout.find(kernels, results, machine, precision)
+    chooser = TileChooser(machine, precision)
+    layout = _Layout.find(kernels, results, Library(chooser) if stitch else chooser)
     program = Program(_name(machine), precision)
     emitter = Emitter(machine, program)
     place_in_dram(graph, layout.residency, signature, emitter, layout.loaded)
@@ -150,18 +139,21 @@ class _Layout:
 
     @classmethod
     def find(
-        cls, kernels: Sequence[Kernel], results: set[int], machine: Machine, precision: Precision
+        cls, kernels: Sequence[Kernel], results: set[int], chooser: TileChooser | Library
     ) -> _Layout:
         """The layout with the most buffers resident of those that fit."""
+        machine = chooser.machine
         error: TilingError | AllocationError | None = None
         at = 0
         for share, slot_share in SHARES:
             residency = choose_residency(kernels, results, machine, share)
+            of_one = slot_share if len(kernels) > 1 else ALONE
             try:
                 chosen = []
                 for at, kernel in enumerate(kernels):
-                    of_one = slot_share if len(kernels) > 1 else ALONE
-                    chosen.append(_tiles(kernel, at, residency, machine, precision, of_one))
+                    room = Room.at(at, residency, machine, of_one)
+                    resident = residency.ids_at(at, chain(*kernel_buffers(kernel)))
+                    chosen.append(chooser.choose(kernel, room, resident, residency.temporary))
                 tiles = [tile for tile, _ in chosen]
                 starts = _slot_starts([alone for _, alone in chosen])
                 allocation = _allocate(residency, tiles, starts, machine)
@@ -171,7 +163,7 @@ class _Layout:
                 continue
             return cls(kernels, tiles, residency, starts, allocation)
         assert error is not None
-        raise _does_not_fit(machine, error, _origin(kernels[at]))
+        raise _does_not_fit(machine, error, origin_of(kernels[at]))
 
     @property
     def loaded(self) -> list[Lifetime]:
@@ -212,69 +204,11 @@ class _Layout:
 
     def _load(self, emitter: Emitter, entry: Lifetime, position: int) -> None:
         """Writes the load of a resident buffer that comes from DRAM."""
-        origin = _origin(self.kernels[position])
+        origin = origin_of(self.kernels[position])
         name = entry.buffer.name.removesuffix(":bf16")
         emitter.begin("load", Origin(name, origin.phase, origin.location))
         walk = Walk(0, (entry.buffer.elements,), (1,))
         emitter.load(entry.buffer, walk, emitter.spm[id(entry.buffer)])
-
-
-def _origin(kernel: Kernel) -> Origin:
-    return kernel.nests[0].origin if isinstance(kernel, VectorKernel) else kernel.op.origin
-
-
-def _tiles(
-    kernel: Kernel,
-    position: int,
-    residency: Residency,
-    machine: Machine,
-    precision: Precision,
-    slot_share: float,
-) -> tuple[Tiles, bool]:
-    """The tiling of a kernel, and whether it needs the scratchpad that is left for itself.
-
-    Normally the slots of the kernel before are still in use while this one's first tiles are
-    loaded, so each may take `slot_share`, half or less. A large product gains more from larger
-    tiles.
-    """
-    resident = residency.ids_at(position)
-    tiles = _new_tiles(kernel, machine, residency.temporary, resident, precision)
-    left = machine.scratchpad.bytes - int(residency.occupied[position])
-    before = machine.scratchpad.bytes - int(residency.occupied[max(position - 1, 0)])
-    shared = int(min(left, before) * slot_share)
-    if slot_share == ALONE:
-        tiles.choose(left)
-        return tiles, True
-    if not isinstance(tiles, ContractionTiles):
-        try:
-            tiles.choose(shared)
-        except TilingError:
-            tiles.choose(left)
-            return tiles, True
-        return tiles, False
-    alone = _new_tiles(kernel, machine, residency.temporary, resident, precision)
-    assert isinstance(alone, ContractionTiles)
-    alone.choose(left)
-    try:
-        tiles.choose(shared)
-    except TilingError:
-        return alone, True
-    if alone.cycles < GAIN_ALONE * tiles.cycles:
-        return alone, True
-    return tiles, False
-
-
-def _new_tiles(
-    kernel: Kernel, machine: Machine, temporary: set[int], resident: set[int], precision: Precision
-) -> Tiles:
-    if isinstance(kernel, VectorKernel):
-        return VectorTiles(kernel, machine, resident, temporary)
-    if isinstance(kernel.op, ContractionOp):
-        return ContractionTiles(kernel.op, machine, resident, precision)
-    if isinstance(kernel.op, RowLookup):
-        return LookupTiles(kernel.op, machine, resident)
-    assert isinstance(kernel.op, ScatterAdd)
-    return ScatterAddTiles(kernel.op, machine, resident)
 
 
 def _slot_starts(alone: Sequence[bool]) -> list[int]:

@@ -69,6 +69,12 @@ def _compiled(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--precision", choices=["bf16", "f32"], help="operands of products (default: bf16)"
     )
+    made.add_argument(
+        "--no-stitch",
+        action="store_false",
+        dest="stitch",
+        help="tile and write equal kernels one by one: slower, and the result is the same",
+    )
 
 
 def _shown(made: argparse.ArgumentParser) -> None:

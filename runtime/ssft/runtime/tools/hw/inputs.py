@@ -147,7 +147,8 @@ def compile_plan(
             ["a plan is what `ssftc MODEL -o plan.mlir` writes"],
         )
     stage(f"scheduling {path} for {machine.name}")
-    program = compile_program(module, machine, getattr(parsed, "precision", None) or "bf16")
+    precision = getattr(parsed, "precision", None) or "bf16"
+    program = compile_program(module, machine, precision, stitch=getattr(parsed, "stitch", True))
     del module, context
     return program, machine
 

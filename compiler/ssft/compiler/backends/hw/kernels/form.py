@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ssft.compiler.backends.hw.graph import Graph, GraphOp, LoopNest, Operand
+from ssft.compiler.backends.hw.graph import Graph, GraphOp, LoopNest, Operand, Origin
 from ssft.compiler.backends.hw.kernels.row_space import (
     common_rows,
     fits_rows,
@@ -71,6 +71,11 @@ class SingleKernel:
 
 
 Kernel = VectorKernel | SingleKernel
+
+
+def origin_of(kernel: Kernel) -> Origin:
+    """Where a kernel comes from: its first operation's place."""
+    return kernel.nests[0].origin if isinstance(kernel, VectorKernel) else kernel.op.origin
 
 
 def form_kernels(graph: Graph, row_budget: int) -> list[Kernel]:

@@ -5,7 +5,7 @@ Everything else lives in DRAM and passes through the scratchpad tile by tile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,21 +39,29 @@ class Residency:
     temporary: set[int]
     occupied: np.ndarray
     lifetimes: dict[int, Lifetime]
+    _kept: dict[int, Lifetime] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept = {id(entry.buffer): entry for entry in self.resident}
 
     @property
     def ids(self) -> set[int]:
         """Ids of resident buffers."""
-        return {id(lifetime.buffer) for lifetime in self.resident}
+        return set(self._kept)
 
-    def ids_at(self, position: int) -> set[int]:
-        """Ids of buffers whose copy in the scratchpad is good for the kernel at `position`.
+    def ids_at(self, position: int, buffers: Iterable[Buffer]) -> set[int]:
+        """Ids of those of `buffers` of which the kernel at `position` finds a good copy.
 
-        Arguments are updated in DRAM, after which a copy is out of date.
+        Arguments are updated in DRAM, after which a copy in the scratchpad is out of date.
         """
+        entries = (self._kept.get(id(buffer)) for buffer in buffers)
         return {
             id(entry.buffer)
-            for entry in self.resident
-            if entry.buffer.kind != "argument" or not any(w < position for w in entry.writers)
+            for entry in entries
+            if entry is not None
+            and (
+                entry.buffer.kind != "argument" or position <= min(entry.writers, default=position)
+            )
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from ssft.compiler.backends.hw.emitter import Emitter
@@ -65,6 +65,12 @@ class Operand:
     resident: bool
 
 
+def usable(machine: Machine, budget: int) -> int:
+    """What a search takes of a budget: coarse steps, which layers with about the same share."""
+    step = max(machine.scratchpad.bytes // BUDGET_STEPS, 1)
+    return budget // step * step or budget
+
+
 class ContractionTiles:
     """The tiling of one contraction."""
 
@@ -101,9 +107,7 @@ class ContractionTiles:
 
     def choose(self, budget: int) -> None:
         """Chooses tile sizes whose slots take at most `budget` bytes; may raise TilingError."""
-        # Coarse steps, so that layers with about the same room share one search.
-        step = max(self._machine.scratchpad.bytes // BUDGET_STEPS, 1)
-        budget = budget // step * step or budget
+        budget = usable(self._machine, budget)
         # The search takes a gathered operand for as small as what is picked of it.
         wanted, taken = budget, 0
         for _ in range(SEARCHES):
@@ -143,6 +147,13 @@ class ContractionTiles:
     def _sizes_of(self, kind: DimKind) -> tuple[int, ...] | None:
         """Sizes for the search; None, its own choice, for a single loop: any part is a box."""
         return self._allowed(kind) if len(self.groups[kind]) > 1 else None
+
+    @property
+    def choice(self) -> Hashable:
+        """What was chosen: with the operation, it decides on the commands."""
+        assert self.tiling is not None
+        sizes = tuple(self._sizes[kind] for kind in KINDS)
+        return sizes, self.tiling, self._slabs
 
     @property
     def cycles(self) -> int:
@@ -345,20 +356,22 @@ class ContractionTiles:
         buffers = dict(zip(self.operands, self._buffers(), strict=True))
         requests = []
         for name, operand, dtype in self._slotted():
-            label = "sums" if name == "sums" else operand.buffer.name
+            owner, label = operand.buffer, "sums" if name == "sums" else ""
             if self._slabs is None:
                 box = tiles[0]
                 if not (name == "c" and self.wide_sums):
                     box = box.within or box
                 size = padded(self.tile(operand, box).elements * ELEMENT_BYTES[dtype])
                 count = self.tiling.buffers[2] if name == "sums" else buffers[name]
-                requests.append(SlotRequest(label, size, count))
+                requests.append(SlotRequest(owner, size, count, label))
             elif name in ("a", "b") and name != self._slabs.joined:
                 walks = (self.tile(operand, box) for box in tiles)
-                requests.append(SlotRequest(label, Stack.bytes(walks, ELEMENT_BYTES[dtype])))
+                size = Stack.bytes(walks, ELEMENT_BYTES[dtype])
+                requests.append(SlotRequest(owner, size, 1, label))
             else:
                 whole = self.tile(operand, self._all)
-                requests.append(SlotRequest(label, padded(whole.elements * ELEMENT_BYTES[dtype])))
+                size = padded(whole.elements * ELEMENT_BYTES[dtype])
+                requests.append(SlotRequest(owner, size, 1, label))
         return requests
 
     def _slotted(self) -> list[tuple[str, Operand, DType]]:

@@ -34,6 +34,11 @@ class LookupTiles:
             raise TilingError(2 * self._bytes(1), budget)
         self._height = max(fitting)
 
+    @property
+    def choice(self) -> int:
+        """What was chosen: with the operation, it decides on the commands."""
+        return self._height
+
     def _bytes(self, rows: int) -> int:
         size = rows * self.op.row_elements * ELEMENT_BYTES[self.op.out.stored_as]
         return -(-size // 64) * 64
@@ -42,7 +47,7 @@ class LookupTiles:
         """Two pieces for gathered rows, unless the result stays in the scratchpad."""
         if self._resident:
             return []
-        return [SlotRequest(self.op.out.name, self._bytes(self._height), 2)]
+        return [SlotRequest(self.op.out, self._bytes(self._height), 2)]
 
     def emit(self, emitter: Emitter, addresses: Sequence[int]) -> None:
         """Writes the gathers and the stores."""
@@ -87,6 +92,11 @@ class ScatterAddTiles:
             raise TilingError(min(self._room(*choice) for choice in choices), budget)
         self._height, self._piece = min(fitting, key=lambda choice: self._cycles(*choice))
 
+    @property
+    def choice(self) -> tuple[int, int]:
+        """What was chosen: with the operation, it decides on the commands."""
+        return self._height, self._piece
+
     def _room(self, height: int, piece: int) -> int:
         """Bytes of the slots."""
         table = 0 if self._table_resident else 2 * self._bytes(height)
@@ -114,9 +124,9 @@ class ScatterAddTiles:
         requests = []
         if not self._source_resident:
             size, buffers = self._bytes(self._piece), self._buffers(self._piece)
-            requests.append(SlotRequest(self.op.source.name, size, buffers))
+            requests.append(SlotRequest(self.op.source, size, buffers))
         if not self._table_resident:
-            requests.append(SlotRequest(self.op.out.name, self._bytes(self._height), 2))
+            requests.append(SlotRequest(self.op.out, self._bytes(self._height), 2))
         return requests
 
     def emit(self, emitter: Emitter, addresses: Sequence[int]) -> None:

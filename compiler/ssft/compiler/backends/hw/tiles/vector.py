@@ -177,6 +177,11 @@ class VectorTiles:
         even = [s for s in enough if total % s == 0]
         self.height = min(even or enough) if enough else max(fitting)
 
+    @property
+    def choice(self) -> int:
+        """What was chosen: with the kernel, it decides on the commands."""
+        return self.height
+
     def _may_cut(self, size: int) -> bool:
         """Whether cutting sums at `size` rows leaves groups of products together."""
         count = len(self.rows)
@@ -215,7 +220,7 @@ class VectorTiles:
         """The scratchpad slots of the kernel, in the order in which `emit` gets their addresses."""
         return [
             SlotRequest(
-                stream.buffer.name,
+                stream.buffer,
                 padded(self.tile_bytes(stream, self.height)),
                 self.buffers(stream, self.height),
             )
