@@ -25,7 +25,7 @@ def flops(step: ir.Operation) -> dict[str, int]:
     weight_gradients = weight_gradient_operations(step)
     for op in step_ir.operations(step):
         if op.name == "ssft.update":
-            counts["update"] += _update_flops(op)
+            counts["update"] += update_flops(op)
         contraction = as_contraction(op)
         if contraction is None:
             continue
@@ -99,7 +99,8 @@ def memory_bytes(step: ir.Operation) -> dict[str, int]:
     }
 
 
-def _update_flops(op: ir.Operation) -> int:
+def update_flops(op: ir.Operation) -> int:
+    """Returns the scalar operations of an ``ssft.update``."""
     body = op.regions[0].blocks[0].operations
     each = sum(inner.operation.name.startswith(_FLOAT_OPS) for inner in body)
     return each * prod(step_ir.shape_of(op.operands[0]) or [])

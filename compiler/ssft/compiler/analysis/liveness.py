@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from math import prod
 
 from ssft.compiler.analysis import step as step_ir
@@ -67,25 +68,35 @@ def saved_activations(
 def peak_temporaries(step: ir.Operation) -> int:
     """Returns the most bytes of temporaries that are alive at once, executing op by op.
 
+    See `alive_temporaries`.
+    """
+    return max(alive_temporaries(step), default=0)
+
+
+def alive_temporaries(step: ir.Operation, apart: AbstractSet[ir.Value] = frozenset()) -> list[int]:
+    """Returns, for each operation, the bytes of temporaries that are alive while it runs.
+
     Every result that is not a view has a buffer of its own from its definition to its last use,
     except that an operation writes onto an operand that dies there if they have the same size (the
-    updates of weights and states always do). Fusion only lowers this.
+    updates of weights and states always do). Fusion only lowers this. Storages in `apart` are not
+    counted.
     """
     last_use = _last_uses(step)
     arguments = set(step_ir.body(step).arguments)
-    alive = peak = 0
+    alive, found = 0, []
     for number, op in enumerate(step_ir.operations(step)):
-        fresh = sum(bytes_of(r) for r in op.results if op.name not in VIEWS | _FREE)
+        counted = op.name not in VIEWS | _FREE
+        fresh = sum(bytes_of(r) for r in op.results if counted and r not in apart)
         if op.name == "ssft.update" or (
             op.name in _IN_PLACE and storage(op.operands[-1]) in arguments
         ):
             fresh = 0
-        dying = last_use.get(number, ())
+        dying = [root for root in last_use.get(number, ()) if root not in apart]
         reusable = max((bytes_of(root) for root in dying), default=0)
         reused = fresh if 0 < fresh <= reusable and op.name == "linalg.generic" else 0
-        peak = max(peak, alive + fresh - reused)
+        found.append(alive + fresh - reused)
         alive += fresh - sum(bytes_of(root) for root in dying)
-    return peak
+    return found
 
 
 _IN_PLACE = frozenset({"tensor.insert_slice", "ssft.scatter"})

@@ -11,6 +11,7 @@ from ssft.compiler.cost_model.methods import METHODS
 from ssft.compiler.cost_model.parallel.layout import PLACEMENTS, SCHEDULES
 from ssft.compiler.cost_model.parallel.sweep import SETTINGS
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.tools.cost_stream import add_arguments
 
 EXAMPLES = """\
 examples:
@@ -21,6 +22,7 @@ examples:
   ssft-cost parallel llama-2-7b --method s2ft --data 8 --zero 1 --tensor 2 --pipeline 2 \\
       --batch 4 --link nvlink=300e9:8,ib=25e9
   ssft-cost parallel --plan plan.mlir --sweep data=1,2,4,8 --sweep zero=0,1,2,3
+  ssft-cost stream plan.mlir --memory-budget 8GB --host 32GB --ssd 2TB --plot schedule.png
   ssft-cost model llama-3-8b --method sparselora --feed-forward-sparsity 3-30=0.99 \\
       --attention-sparsity 14-19,21-23,25-29=0.75 --context-share 0.75 --dense-steps 0.05
 
@@ -43,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _json(listing)
     _model(commands)
     _parallel(commands)
+    _stream(commands)
     return made
 
 
@@ -90,6 +93,11 @@ def _parallel(commands: Any) -> None:
     output.add_argument("--csv", metavar="FILE", help="write rows of comma-separated values")
     output.add_argument("--plot", metavar="FILE", help="draw the rows: .png, .svg or .pdf")
     _json(output)
+
+
+def _stream(commands: Any) -> None:
+    text = "schedule a plan's step on a device that is too small for it, from host and SSD"
+    add_arguments(commands.add_parser("stream", help=text, description=text, allow_abbrev=False))
 
 
 def _layout(group: Any) -> None:

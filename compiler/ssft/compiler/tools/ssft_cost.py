@@ -29,6 +29,7 @@ from ssft.compiler.cost_model.published import TABLES
 from ssft.compiler.cost_model.report import cost_report
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.files import check_directory, write_text
+from ssft.compiler.tools import cost_stream
 from ssft.compiler.tools.console import print_error
 from ssft.compiler.tools.cost_arguments import Command, parser, share
 from ssft.compiler.tools.cost_output import show_costs, show_list, show_published
@@ -43,6 +44,7 @@ from ssft.compiler.tools.cost_parallel import (
 )
 from ssft.compiler.tools.cost_parallel_output import show_parallel, show_sweep
 from ssft.compiler.tools.cost_parallel_plot import plot_sweep
+from ssft.compiler.tools.cost_stream_plot import plot_schedule
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -156,6 +158,18 @@ def _parallel(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _stream(parsed: argparse.Namespace) -> int:
+    check_directory(parsed.plot)
+    found = cost_stream.report(parsed)
+    found["assumptions"] = list(cost_stream.assumptions())
+    _write_json(parsed.json, found)
+    if parsed.plot:
+        plot_schedule(parsed.plot, found)
+    if parsed.json != "-":
+        cost_stream.show(found, found["assumptions"])
+    return 0
+
+
 def _storage(parsed: argparse.Namespace) -> Storage:
     return Storage(
         parsed.weight_bytes,
@@ -249,6 +263,7 @@ COMMANDS: dict[str, Command] = {
     "models": _models,
     "model": _model,
     "parallel": _parallel,
+    "stream": _stream,
 }
 
 if __name__ == "__main__":

@@ -76,6 +76,11 @@ def read_plan(path: str | Path, *, blocks: bool = False) -> PlanFacts:
 
     Raises UserError if the file is missing or not a plan.
     """
+    return plan_facts(read_module(path), Path(path).stem, blocks=blocks)
+
+
+def read_module(path: str | Path) -> ir.Module:
+    """Reads the module of a plan, with a context of its own; UserError if there is none."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -83,10 +88,9 @@ def read_plan(path: str | Path, *, blocks: bool = False) -> PlanFacts:
     except UnicodeDecodeError:
         raise UserError("not a plan: it is not text", str(path)) from None
     try:
-        module = ir.Module.parse(text, new_context())
+        return ir.Module.parse(text, new_context())
     except ir.MLIRError as error:
         raise UserError(f"not a plan: {error.message}", str(path)) from None
-    return plan_facts(module, Path(path).stem, blocks=blocks)
 
 
 def plan_facts(module: ir.Module, name: str, *, blocks: bool = False) -> PlanFacts:
