@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ssft.compiler.cost_model.published import (
     flop_ratios,
     memory_bounds,
+    plan_memory,
     s2ft_fig5,
     saved_activations,
     sift_table1,
@@ -26,6 +27,7 @@ TABLES: dict[str, Callable[[], Table]] = {
         flop_ratios,
         saved_activations,
         memory_bounds,
+        plan_memory,
         sparselora_table12,
         zero_fig1,
     )

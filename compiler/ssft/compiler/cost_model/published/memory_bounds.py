@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ssft.compiler.cost_model.activations import compiled, fused
+from ssft.compiler.cost_model.activations import fused
 from ssft.compiler.cost_model.architecture import Architecture
 from ssft.compiler.cost_model.config import named_architecture
 from ssft.compiler.cost_model.flops import Workload
@@ -46,8 +46,7 @@ def table() -> Table:
     """Returns the formula's bytes and the account's, with what makes the difference."""
     data = load(NAME)
     found = settings(data)
-    remarks = [_plan_remark(setting) for setting in found if _is_first_of_s2ft(setting)]
-    return build(NAME, data, [_row(setting) for setting in found], remarks)
+    return build(NAME, data, [_row(setting) for setting in found])
 
 
 def settings(data: dict[str, Any] | None = None) -> list[Setting]:
@@ -118,47 +117,6 @@ def account_bytes(setting: Setting) -> float:
     ).total
 
 
-def plan_bytes(setting: Setting) -> float:
-    """Returns the bytes with what plans of this compiler keep for a bf16 model."""
-    work = Workload(setting.batch, setting.length)
-    return step_memory(setting.shapes, setting.method, work, STORAGE, compiled).total
-
-
-def plan_differences(setting: Setting) -> dict[str, float]:
-    """Returns what an S2FT plan keeps more, or less, than the formula, in bytes."""
-    shapes, method, tokens = setting.shapes, setting.method, setting.tokens
-    layers, hidden = shapes.layers, shapes.hidden
-    attention = layers - 1  # The first one has no backward pass.
-    selected = sum(
-        method.training(index, name).kept_inputs(shapes.linear(name))
-        for index in range(layers)
-        for name in ("o", "down")
-    )
-    query_key_value = shapes.attention_width + 2 * shapes.key_value_width
-    tables = 4 * shapes.head_size
-    per_token = {
-        "probabilities": 4 * attention * shapes.heads * setting.length,
-        "no attention outputs": -2 * layers * hidden,
-        "selected channels": 2 * selected,
-        "first layer": -2 * (hidden + query_key_value),
-        "last norm, statistics, positions": 2 * hidden + 4 * (layers + attention + 1) + tables,
-        "maximum and logarithm of the logits": 8,
-    }
-    return {name: tokens * count for name, count in per_token.items()}
-
-
-def _is_first_of_s2ft(setting: Setting) -> bool:
-    return (setting.method.name, setting.tokens, setting.checkpointing) == ("s2ft", 512, False)
-
-
-def _plan_remark(setting: Setting) -> str:
-    terms = [f"{name} {value / _GB:+.3f}" for name, value in plan_differences(setting).items()]
-    bound, found = formula_bytes(setting) / _GB, plan_bytes(setting) / _GB
-    return f"this compiler, {setting.label}: {found:.3f} = {bound:.3f}, {', '.join(terms)}"
-
-
 def _row(setting: Setting) -> Row:
     more = {title: value / _GB for title, value in differences(setting).items()}
-    if not setting.checkpointing:
-        more["this compiler"] = plan_bytes(setting) / _GB
     return Row(setting.label, formula_bytes(setting) / _GB, account_bytes(setting) / _GB, more=more)
