@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from ssft.compiler.cost_model.published import (
     flop_ratios,
+    fuyou,
+    memascend,
     memory_bounds,
     plan_memory,
     s2ft_fig5,
@@ -16,6 +18,7 @@ from ssft.compiler.cost_model.published import (
     sift_table1,
     sparselora_table12,
     zero_fig1,
+    zo2_memory,
 )
 from ssft.compiler.cost_model.published.comparison import Row, Table
 
@@ -30,6 +33,9 @@ TABLES: dict[str, Callable[[], Table]] = {
         plan_memory,
         sparselora_table12,
         zero_fig1,
+        fuyou,
+        memascend,
+        zo2_memory,
     )
 }
 """Functions that compute a table, by its name."""
