@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssft.compiler.analysis.step import find_step
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.outlining import inline_layers
 from ssft.compiler.pipelines.named import DENSE, RECOGNISE, specialise
 from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
 from ssft.compiler.plan import FORMAT_VERSION, Plan
@@ -150,7 +151,10 @@ def _dense_cost(context: ir.Context, module: ir.Module, options: Options) -> dic
 
 
 def parse_module(path: str | Path) -> tuple[ir.Context, ir.Module]:
-    """Parses an MLIR file; a `UserError` says where it is malformed."""
+    """Parses an MLIR file; a `UserError` says where it is malformed.
+
+    What was outlined from ``@step`` is in it again.
+    """
     context = new_context()
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -169,7 +173,9 @@ def parse_module(path: str | Path) -> tuple[ir.Context, ir.Module]:
             ) from None
     if operation.operation.name != "builtin.module":
         raise UserError("the file holds no builtin.module", str(path))
-    return context, _as_module(operation)
+    module = _as_module(operation)
+    inline_layers(module)
+    return context, module
 
 
 def is_plan(module: ir.Module) -> bool:

@@ -11,9 +11,12 @@ from typing import Any
 from ssft.compiler.analysis.step import find_step
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.files import atomic_output, sha256_of
+from ssft.compiler.passes.ssft_outline_layers import OutlineLayersPass
 from ssft.compiler.permutation import axis_orders, permute
+from ssft.compiler.pipelines.run import run_pipeline
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.compiler.report import build_report
+from ssft.compiler.short_text import shorten
 from ssft.compiler.weights import Array, serialize
 from ssft.dialects._mlir import ir
 
@@ -28,9 +31,10 @@ MEASURING_SUFFIX = ".measure.mlir"
 class Plan:
     """One module that holds a training step, with its weights in original layout.
 
-    `context` and `module` are owned by the plan. `weights` is None for an abstract plan. `stages`
-    holds the text of each stage that was kept, by name. `measuring` is the step that measures the
-    model, for plans that choose by measurements again while they train.
+    `context` and `module` are owned by the plan; the step is flat. `weights` is None for an
+    abstract plan. `stages` holds the text of each stage that was kept, by name. `measuring` is the
+    step that measures the model, for plans that choose by measurements again while they train.
+    `outlined` is whether a file holds what the step repeats once, as functions.
     """
 
     context: ir.Context
@@ -40,6 +44,7 @@ class Plan:
     dense: Mapping[str, Any] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict, repr=False)
     measuring: str | None = field(default=None, repr=False)
+    outlined: bool = True
 
     def signature(self) -> StepSignature:
         """Returns the step's arguments and results as plain data."""
@@ -55,6 +60,15 @@ class Plan:
     def text(self, *, locations: bool = True) -> str:
         """Returns the module as text; it parses back to the same module."""
         return self.module.operation.get_asm(enable_debug_info=locations) + "\n"
+
+    def file_text(self, *, locations: bool = True) -> str:
+        """Returns the text that `save` writes: shorter, and the same plan to whoever loads it."""
+        module = self.module.operation
+        if self.outlined:
+            with self.context:
+                module = module.clone()
+                run_pipeline(module, [OutlineLayersPass()])
+        return shorten(module.get_asm(enable_debug_info=locations)) + "\n"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the plan to `path` and its weights beside it, as ``<stem>.safetensors``.
@@ -72,7 +86,7 @@ class Plan:
             if self.weights is not None and has_place:
                 self._save_with_weights(target, text_file)
             else:
-                text_file.write_text(self.text(), encoding="utf-8")
+                text_file.write_text(self.file_text(), encoding="utf-8")
 
     def _save_with_weights(self, target: Path, text_file: Path) -> None:
         """Writes the sidecar of the plan `target`, whose text goes to `text_file`."""
@@ -92,7 +106,7 @@ class Plan:
                     "sha256": ir.StringAttr.get(sha256_of(weights_file)),
                 }
             )
-            text_file.write_text(self.text(), encoding="utf-8")
+            text_file.write_text(self.file_text(), encoding="utf-8")
 
     def _save_measuring(self, path: Path) -> None:
         assert self.measuring is not None

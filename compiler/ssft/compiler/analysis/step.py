@@ -8,12 +8,15 @@ from ssft.compiler import plan_schema
 from ssft.compiler.diagnostics import UserError
 from ssft.dialects._mlir import ir
 
+OUTLINED = "ssft.outlined"
+"""Unit attribute of functions that hold what ``@step`` repeats (`ssft.compiler.outlining`)."""
+
 
 def find_step(module: ir.Operation) -> ir.Operation:
-    """Returns the ``func.func @step`` of `module`.
+    """Returns the ``func.func @step`` of `module`, which must be flat.
 
     Raises:
-        UserError: the module has none, or it is no straight-line code.
+        UserError: the module has none, it is no straight-line code, or parts of it are outlined.
     """
     step = plan_schema.find_step(module)
     blocks = len(step.regions[0].blocks)
@@ -21,6 +24,11 @@ def find_step(module: ir.Operation) -> ir.Operation:
         raise UserError(
             f"function '@step' has {blocks} blocks",
             notes=["a step has a body, and the body is straight-line code: one block"],
+        )
+    if any(OUTLINED in op.attributes for op in module.regions[0].blocks[0].operations):
+        raise UserError(
+            "function '@step' calls functions that were outlined from it",
+            notes=["run ssft-inline-layers before"],
         )
     return step
 

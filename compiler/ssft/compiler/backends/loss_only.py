@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ssft.compiler.analysis.step import terminator
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.outlining import parse_flat
 from ssft.compiler.pipelines.run import run_pipeline
 from ssft.compiler.plan_schema import find_step, read_signature
-from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 
 
@@ -15,7 +15,7 @@ def loss_only(plan_text: str) -> str:
 
     The arguments stay as they are, so the same memory can be passed to both steps.
     """
-    module = ir.Module.parse(plan_text, new_context())
+    module = parse_flat(plan_text)
     kept = [result.index for result in read_signature(module).results_with_role("loss")]
     if not kept:
         raise UserError("the plan has no result with the role 'loss', so it cannot be evaluated")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.export.graph_signature import InputKind
+from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend.errors import capture_errors
@@ -66,7 +67,9 @@ def export_forward(
 
 @contextlib.contextmanager
 def _training_graph() -> Iterator[None]:
-    with torch.enable_grad():
+    # Each pass of the export would write Python source of the whole graph, which nobody runs; that
+    # takes a third of the export of a deep model.
+    with torch.enable_grad(), _use_lazy_graph_module(True):
         yield
 
 

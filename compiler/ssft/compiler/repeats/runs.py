@@ -54,7 +54,7 @@ def find_runs(sequence: Sequence, periods: Iterable[int], counts: Container[int]
     """
     found: list[Run] = []
     for period in sorted(set(periods)):
-        for start, length in _recurring(sequence.keys, period):
+        for start, length in recurring(sequence.keys, period):
             run = _even_part(sequence, start, length + period, period)
             if run is not None and run.count in counts:
                 found.append(run)
@@ -66,7 +66,7 @@ def find_runs(sequence: Sequence, periods: Iterable[int], counts: Container[int]
     return sorted(chosen)
 
 
-def _recurring(keys: tuple[int, ...], period: int) -> list[tuple[int, int]]:
+def recurring(keys: tuple[int, ...], period: int) -> list[tuple[int, int]]:
     """Returns (start, length) of stretches whose items recur `period` items later."""
     stretches = []
     start = None

@@ -164,6 +164,9 @@ def _output_options(parser: argparse.ArgumentParser) -> None:
         "stage, too",
     )
     output.add_argument(
+        "--flat", action="store_true", help="write repeated layers out, instead of as functions"
+    )
+    output.add_argument(
         "--report", metavar="FILE", help="write the cost report as JSON ('-': stdout)"
     )
     output.add_argument("-v", "--verbose", action="store_true", help="progress and a summary")
@@ -223,6 +226,7 @@ def _run(parsed: argparse.Namespace) -> None:
             save_statistics=Path(parsed.save_statistics) if parsed.save_statistics else None,
         )
         plan = _compile(parsed, recipe, options)
+        plan.outlined = not parsed.flat
         _write(parsed, plan, progress)
     if not any(True for _ in plan.signature().with_role("trainable")):
         print("ssftc: warning: nothing trains under this recipe", file=sys.stderr)
@@ -267,7 +271,7 @@ def _write(parsed: argparse.Namespace, plan: Plan, progress: Progress) -> None:
     if parsed.emit != "ssft":
         _emit(parsed, plan, progress)
     elif parsed.output == "-":
-        sys.stdout.write(plan.text(locations=False))
+        sys.stdout.write(plan.file_text(locations=False))
     elif parsed.output:
         progress.stage("writing the plan")
         plan.save(parsed.output)

@@ -25,9 +25,9 @@ from ssft.compiler.backends.cpu.schedule import Schedule
 from ssft.compiler.backends.cpu.scheduler import build_schedule
 from ssft.compiler.backends.loss_only import loss_only
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.outlining import parse_flat
 from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
 from ssft.compiler.plan_schema import StepSignature, read_signature
-from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 
 
@@ -98,7 +98,7 @@ def _machine_code(
 
 
 def _schedule(text: str, options: CpuOptions) -> tuple[ir.Module, StepSignature, Schedule]:
-    working = ir.Module.parse(text, new_context())
+    working = parse_flat(text)
     signature = read_signature(working)
     run_pipeline(working, TENSOR_STAGES, verify_each=verify_each_pass(), verify_end=True)
     return working, signature, build_schedule(working, signature, options)

@@ -31,8 +31,8 @@ from ssft.compiler.backends.hw.tiles.boxes import Walk
 from ssft.compiler.backends.hw.tiles.choice import ALONE, Precision, Room, TileChooser, Tiles
 from ssft.compiler.backends.hw.tiles.search import TilingError
 from ssft.compiler.diagnostics import SourceLocation, UserError
+from ssft.compiler.outlining import parse_flat
 from ssft.compiler.plan_schema import StepSignature, read_signature
-from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 from ssft.hwmodel.config import Machine, load_machine, preset_names
 from ssft.hwmodel.isa import Program, SpmSlot
@@ -70,7 +70,7 @@ def compile_program(
 
 def _parse(text: str) -> ir.Module:
     try:
-        return ir.Module.parse(text, new_context())
+        return parse_flat(text)
     except ir.MLIRError as error:
         raise UserError(
             f"the plan cannot be parsed: {error.message}",

@@ -15,8 +15,8 @@ from ssft.compiler.analysis.step import find_step
 from ssft.compiler.backends.interpreter.formats import Arithmetic, load, store, stored_type
 from ssft.compiler.backends.interpreter.translate import Code, Instruction, translate
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.outlining import parse_flat
 from ssft.compiler.plan_schema import ArgumentInfo, ResultInfo, StepSignature, read_signature
-from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 
 Observer = Callable[[Instruction, Sequence[Any]], None]
@@ -41,7 +41,7 @@ def interpret_step(
             notes=[f"known are {', '.join(get_args(Arithmetic))}"],
         )
     text = module if isinstance(module, str) else module.operation.get_asm(enable_debug_info=True)
-    parsed = ir.Module.parse(text, new_context())
+    parsed = parse_flat(text)
     signature = read_signature(parsed)
     return InterpreterProgram(signature, translate(find_step(parsed.operation), arithmetic))
 

@@ -19,9 +19,9 @@ from ssft.compiler.analysis.liveness import VIEWS, bytes_of, saved_activations, 
 from ssft.compiler.analysis.phases import forward_operations, used_values
 from ssft.compiler.cost_model.parallel.plan_blocks import Block, Blocks
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.outlining import parse_flat
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, item_bytes, read_signature
 from ssft.compiler.report import trainable_elements
-from ssft.dialects import new_context
 from ssft.dialects._mlir import ir
 
 
@@ -88,7 +88,7 @@ def read_module(path: str | Path) -> ir.Module:
     except UnicodeDecodeError:
         raise UserError("not a plan: it is not text", str(path)) from None
     try:
-        return ir.Module.parse(text, new_context())
+        return parse_flat(text)
     except ir.MLIRError as error:
         raise UserError(f"not a plan: {error.message}", str(path)) from None
 

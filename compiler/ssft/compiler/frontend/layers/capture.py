@@ -9,9 +9,10 @@ from typing import TypeVar
 from torch import Tensor
 
 from ssft.compiler.analysis.step import argument_attributes, find_step, text
+from ssft.compiler.analysis.step_code import StepCode
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend.layers.forward import RepeatedWeights, ShortForward, shorten
-from ssft.compiler.frontend.layers.module import StepCode, lengthen
+from ssft.compiler.frontend.layers.module import lengthen
 from ssft.compiler.frontend.signature import Argument
 from ssft.compiler.frontend.step import StepFunction, StepValues
 from ssft.compiler.repeats import SequenceBuilder, UnevenError

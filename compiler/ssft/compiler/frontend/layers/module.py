@@ -5,141 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Values
-from dataclasses import dataclass
-from typing import Any
 
-from ssft.compiler.analysis.step import (
-    argument_attributes,
-    body,
-    find_step,
-    i64,
-    operations,
-    result_attributes,
-    set_signature,
-    terminator,
-    text,
-    updated_argument,
-)
+from ssft.compiler.analysis.step import body, find_step, i64, set_signature, terminator, text
+from ssft.compiler.analysis.step_code import Attributes, StepCode, outer_uses
 from ssft.compiler.frontend.layers.forward import RepeatedWeights
 from ssft.compiler.frontend.layers.names import Names
-from ssft.compiler.repeats import (
-    Changed,
-    Run,
-    Sequence,
-    SequenceBuilder,
-    change_counts,
-    find_runs,
-)
+from ssft.compiler.repeats import Changed, Run, SequenceBuilder, change_counts, find_runs
 from ssft.dialects._mlir import ir
-
-Attributes = dict[str, ir.Attribute]
-
-
-@dataclass
-class StepCode:
-    """``@step`` as a sequence: its arguments, its operations, and what it returns.
-
-    `operands` are for each item the values that it reads, as (position, result number).
-    """
-
-    step: ir.Operation
-    arguments: list[Attributes]
-    results: list[Attributes]
-    operations: list[ir.Operation]
-    operands: list[list[tuple[int, int]]]
-    sequence: Sequence
-
-    @classmethod
-    def of(cls, step: ir.Operation, builder: SequenceBuilder) -> StepCode:
-        """Reads `step`."""
-        arguments, results = argument_attributes(step), result_attributes(step)
-        code = cls(step, arguments, results, [], [], Sequence((), ()))
-        place: dict[ir.Value, tuple[int, int]] = {}
-        block = body(step)
-        for argument, attributes in zip(block.arguments, arguments, strict=True):
-            place[argument] = (builder.append(_argument_key(argument, attributes)), 0)
-            code.operands.append([])
-        for op in operations(step):
-            if op.name == "func.return":
-                break
-            reads = [place[value] for value in read_values(op)]
-            key = (_operation_key(op, {}), tuple(number for _, number in reads))
-            position = builder.append(key, [position for position, _ in reads])
-            place |= {result: (position, i) for i, result in enumerate(op.results)}
-            code.operations.append(op)
-            code.operands.append(reads)
-        for value, attributes in zip(terminator(step).operands, results, strict=True):
-            reads = [place[value]]
-            updated = updated_argument(attributes)
-            if updated is not None:
-                reads.append((updated, 0))
-            builder.append(_result_key(value, attributes, reads[0][1]), [p for p, _ in reads])
-            code.operands.append(reads)
-        code.sequence = builder.finish()
-        return code
-
-
-def read_values(op: ir.Operation) -> list[ir.Value]:
-    """Returns the operands of `op` and what its regions read from outside of it, in order."""
-    return [value for _, _, value in _uses(op)]
-
-
-def _uses(op: ir.Operation) -> Iterator[tuple[ir.Operation, int, ir.Value]]:
-    """Yields (operation, operand number, value) for everything read from outside of `op`."""
-    yield from ((op, i, value) for i, value in enumerate(op.operands))
-    inside: set[ir.Value] = set()
-    for region in op.regions:
-        for inner in _walk(region):
-            if isinstance(inner, ir.Block):
-                inside |= set(inner.arguments)
-                continue
-            for i, value in enumerate(inner.operands):
-                if value not in inside:
-                    yield inner, i, value
-            inside |= set(inner.results)
-
-
-def _walk(region: ir.Region) -> Iterator[ir.Block | ir.Operation]:
-    for block in region.blocks:
-        yield block
-        for op in block.operations:
-            yield op.operation
-            for inner in op.operation.regions:
-                yield from _walk(inner)
-
-
-def _operation_key(op: ir.Operation, local: dict[ir.Value, int]) -> tuple[Any, ...]:
-    """Returns all of an operation but its location and the outer values that it reads.
-
-    `local` numbers the values of the regions that hold the operation.
-    """
-    regions = []
-    for region in op.regions:
-        for block in region.blocks:
-            for argument in block.arguments:
-                local[argument] = len(local)
-            inner = tuple(_operation_key(each.operation, local) for each in block.operations)
-            regions.append((tuple(argument.type for argument in block.arguments), inner))
-    operands = tuple(local.get(value, -1) for value in op.operands)
-    for result in op.results:
-        local[result] = len(local)
-    attributes = tuple(op.attributes.items())
-    types = tuple(result.type for result in op.results)
-    return (op.name, attributes, types, operands, tuple(regions))
-
-
-def _argument_key(argument: ir.Value, attributes: Attributes) -> tuple[Any, ...]:
-    kept = sorted((key, str(value)) for key, value in attributes.items() if key != "ssft.name")
-    return ("argument", str(argument.type), tuple(kept))
-
-
-def _result_key(value: ir.Value, attributes: Attributes, number: int) -> tuple[Any, ...]:
-    kept = sorted(
-        (key, str(attribute))
-        for key, attribute in attributes.items()
-        if key not in ("ssft.name", "ssft.updates_arg")
-    )
-    return ("result", str(value.type), tuple(kept), number)
 
 
 def lengthen(module: ir.Module, weights: Values[RepeatedWeights]) -> ir.Module:
@@ -295,7 +167,7 @@ class _Builder:
             reads = self._reads(position)
             if operation < len(self.code.operations):
                 clone = self.code.operations[operation].clone(ip=point)
-                for (inner, number, _), value in zip(list(_uses(clone)), reads, strict=True):
+                for (inner, number, _), value in zip(list(outer_uses(clone)), reads, strict=True):
                     inner.operands[number] = value
                 self.values.append(list(clone.results))
                 continue
