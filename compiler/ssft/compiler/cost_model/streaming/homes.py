@@ -33,13 +33,18 @@ class Homes:
 def homes(step: Step, found: Sequence[Gap], kept: AbstractSet[int], machine: Machine) -> Homes:
     """Returns homes for all that does not stay on the device.
 
-    The host's memory is for what would read and write the SSD most for each byte; of equals, for
-    what is written, as an SSD wears out. Raises UserError if there is too little room.
+    The host's memory is for what would keep the SSD busiest for each byte; of equals, for what is
+    written, as an SSD wears out. Raises UserError if there is too little room.
     """
     traffic = _traffic(step, found, kept)
-    order = sorted(
-        traffic, key=lambda n: (-sum(traffic[n]), -traffic[n][1], -step.tensors[n].bytes, n)
-    )
+
+    def key(number: int) -> tuple[float, ...]:
+        reads, writes = traffic[number]
+        # Reading and writing do not wait for each other.
+        busy = max(reads / machine.ssd_read, writes / machine.ssd_write)
+        return -busy, -writes, -step.tensors[number].bytes, number
+
+    order = sorted(traffic, key=key)
     total = sum(step.tensors[number].bytes for number in order)
     if total <= machine.host:
         return Homes(dict.fromkeys(order, "host"), 0.0)
