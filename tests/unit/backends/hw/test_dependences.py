@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hw_tasks import closure, conflicts, intervals, programs, task, tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssft.compiler.backends.hw.scheduling.dependences import dependences
+from ssft.compiler.backends.hw.scheduling.interval_map import Accesses, IntervalMap
 from ssft.compiler.backends.hw.scheduling.task import Task, interval, strided
 from ssft.hwmodel.isa import Queue
 
@@ -28,6 +30,33 @@ def test_tasks_are_ordered_as_their_bytes_require(tasks: list[Task]) -> None:
 def test_memory_of_several_buffers_is_ordered(tasks: list[Task]) -> None:
     """Buffers at the same addresses, in any interleaving: more order is allowed, less is not."""
     assert closure(dependences(tasks)) >= conflicts(tasks)
+
+
+def test_memory_that_goes_to_another_buffer_and_back() -> None:
+    first = [strided("dram", 0, 2, 1, 5, buffer=1), strided("dram", 1, 2, 1, 8, buffer=0)]
+    second, third = interval("dram", 0, 2, buffer=0), interval("dram", 1, 5, buffer=1)
+    tasks = [task(Queue.DMA_OUT, writes=found) for found in (first, [second], [third])]
+    assert dependences(tasks) == [[], [0], [1]]
+
+
+def test_taking_memory_over_looks_at_each_access_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two matrices of one memory, in column tiles: what one did is not noted in each of them."""
+    touched: list[int] = []
+    touch = IntervalMap.touch
+
+    def counted(self: IntervalMap, low: int, high: int, past: Accesses) -> None:
+        touched.append(1)
+        touch(self, low, high, past)
+
+    monkeypatch.setattr(IntervalMap, "touch", counted)
+    width = 64
+    columns = [
+        [strided("dram", c, 8, 1, width, buffer=buffer) for c in range(width)] for buffer in (0, 1)
+    ]
+    tasks = [task(Queue.DMA_OUT, writes=[region]) for found in columns for region in found]
+    found = dependences(tasks)
+    assert closure(found) >= {(c, width + c) for c in range(width)}
+    assert 0 < len(touched) <= 2 * width
 
 
 @given(programs(st.sampled_from([strided("dram", 0, 3, 4, 8), strided("dram", 2, 4, 3, 5)])))

@@ -73,6 +73,11 @@ class IntervalMap:
                 yield max(low, starts[position]), min(high, end), states[position]
             position += 1
 
+    def all_written(self, low: int, high: int) -> bool:
+        """Whether every part of ``low .. high - 1`` has a writer."""
+        first, last = bisect_right(self._starts, low) - 1, bisect_left(self._starts, high)
+        return all(state.writers for state in self._states[first:last])
+
     def _cut(self, low: int, high: int) -> tuple[int, int]:
         """Makes `low` and `high` ends of intervals; returns the numbers of those between them."""
         starts, states = self._starts, self._states
@@ -95,9 +100,12 @@ class BufferMap:
     The buffer is seen as rows of `pitch` bytes, cut into bands of columns at the ends of all its
     regions' runs; each band has an `IntervalMap` of rows. Without strided regions there is one
     band, and its rows are bytes.
+
+    What other buffers did to the memory before is kept apart, by byte: who writes a byte first
+    waits for it, and whoever comes later waits for that writer.
     """
 
-    __slots__ = ("_anchor", "_bands", "_edges", "_pitch")
+    __slots__ = ("_anchor", "_bands", "_edges", "_past", "_pitch", "_returned")
 
     def __init__(self, regions: Iterable[Region]) -> None:
         """`regions` are all that will ever be asked for."""
@@ -112,28 +120,69 @@ class BufferMap:
                 edges.update(rectangle[:2])
         self._edges = sorted(edges)
         self._bands = [IntervalMap() for _ in self._edges[1:]]
+        self._past: IntervalMap | None = None
+        self._returned = False
 
     def read(self, region: Region, task: int, found: set[int]) -> None:
         """Records that `task` reads `region`; adds whom it must wait for to `found`."""
+        if self._past is not None and not self._written(region):
+            for _, _, past in self._past.within(region.low, region.high):
+                found.update(past.writers)
         for band, low, high in self._pieces(region):
             self._bands[band].read(low, high, task, found)
 
     def write(self, region: Region, task: int, found: set[int]) -> None:
         """Records that `task` writes `region`; adds whom it must wait for to `found`."""
+        if self._past is not None and not self._written(region):
+            for _, _, past in self._past.within(region.low, region.high):
+                found.update(past.readers or past.writers)
         for band, low, high in self._pieces(region):
             self._bands[band].write(low, high, task, found)
 
     def inherit(self, other: BufferMap, low: int, high: int) -> None:
         """Takes over `other`'s accesses to bytes ``low .. high - 1``, the same memory."""
         whole = Region("dram", low, high)
-        for band, first, last in other._pieces(whole):
-            for top, bottom, past in other._bands[band].within(first, last):
-                origin = other._anchor + other._edges[band]
-                width = other._edges[band + 1] - other._edges[band]
-                start = max(low, origin + top * other._pitch)
-                end = min(high, origin + (bottom - 1) * other._pitch + width)
-                for piece, here, there in self._pieces(Region("dram", start, end)):
-                    self._bands[piece].touch(here, there, past)
+        if any(True for _ in self._accesses(whole)):
+            # Back from another buffer: writers are from now on not only this buffer's own.
+            self._returned = True
+            for start, end, past in other._last_accesses(whole):
+                for band, here, there in self._pieces(Region("dram", start, end)):
+                    self._bands[band].touch(here, there, past)
+            return
+        writers: dict[int, None] = {}
+        readers: dict[int, None] = {}
+        for _, _, past in other._last_accesses(whole):
+            writers.update(dict.fromkeys(past.writers))
+            readers.update(dict.fromkeys(past.readers or past.writers))
+        self._past = self._past or IntervalMap()
+        self._past.touch(low, high, Accesses(tuple(writers), list(readers)))
+
+    def _written(self, region: Region) -> bool:
+        """Whether this buffer is known to have written all of a region."""
+        return not self._returned and all(
+            self._bands[band].all_written(low, high) for band, low, high in self._pieces(region)
+        )
+
+    def _accesses(self, region: Region) -> Iterator[tuple[int, int, int, Accesses]]:
+        """This buffer's own accesses to a region: band, first row, end row."""
+        for band, first, last in self._pieces(region):
+            for top, bottom, past in self._bands[band].within(first, last):
+                yield band, top, bottom, past
+
+    def _last_accesses(self, region: Region) -> Iterator[tuple[int, int, Accesses]]:
+        """Accesses to the bytes of a contiguous region, by any buffer, and which bytes they were.
+
+        Of several runs, which have gaps, the bytes are all from the first to the last.
+        """
+        for band, top, bottom, past in self._accesses(region):
+            origin, width = self._anchor + self._edges[band], self._edges[band + 1]
+            width -= self._edges[band]
+            start = max(region.low, origin + top * self._pitch)
+            end = min(region.high, origin + (bottom - 1) * self._pitch + width)
+            if start < end:
+                yield start, end, past
+        if self._past is not None and not self._written(region):
+            yield from self._past.within(region.low, region.high)
 
     def _pieces(self, region: Region) -> Iterator[tuple[int, int, int]]:
         """The bands that a region meets, each with its first row and the row after its last.
