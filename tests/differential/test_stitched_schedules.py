@@ -1,4 +1,4 @@
-"""Programs whose equal kernels were written once are those of kernels written one by one."""
+"""Equal kernels that are written once and timed once, beside kernels one by one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from ssft.compiler.backends.hw.stitch import pattern
 from ssft.compiler.backends.hw.stitch.template import Template
 from ssft.hwmodel.config import Machine, load_machine
 from ssft.hwmodel.isa import Program
+from ssft.hwmodel.report import report
+from ssft.hwmodel.timing.events import simulate
 
 SIZES = {"hidden_size": 32, "num_attention_heads": 4, "vocab_size": 64, "use_cache": False}
-MACHINES = ("ssft-server", "scratchpad.bytes=128KiB")
+LARGE, SMALL = "ssft-server", "scratchpad.bytes=32KiB"
 """Where everything stays in the scratchpad, and where layers pass through it."""
+
+CASES = (
+    *((LARGE, 4, "full"), ("ssft-edge", 4, "full"), (LARGE, 4, "s2ft"), (SMALL, 4, "s2ft")),
+    *((SMALL, 8, "s2ft"), (SMALL, 3, "s2ft", 48, 40)),
+)
+"""Machine, layers, recipe, and the widths that layers have in turn."""
 
 
 @cache
@@ -43,14 +51,21 @@ def program(stitch: bool, name: str, *case) -> Program:
     return compile_program(plan(*case), machine(name), stitch=stitch)
 
 
-@pytest.mark.parametrize("name", MACHINES)
-@pytest.mark.parametrize("case", [(4, "full"), (4, "s2ft"), (8, "s2ft"), (3, "s2ft", 48, 40)])
-def test_the_program_is_that_of_kernels_written_one_by_one(case, name: str):
-    assert program(True, name, *case) == program(False, name, *case)
+@pytest.mark.parametrize("case", CASES)
+def test_programs_and_reports_are_those_of_kernels_one_by_one(case):
+    stitched, whole = program(True, *case), program(False, *case)
+    assert stitched == whole
+    made = report(simulate(stitched, machine(case[0])))
+    assert made == report(simulate(whole, machine(case[0]), stitch=False))
+    assert made["cycles"] and made["ops"]
 
 
-@pytest.mark.parametrize("name", MACHINES)
-def test_kernels_written_do_not_grow_with_depth(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_equal_layers_are_timed_together():
+    made = simulate(program(True, SMALL, 8, "s2ft"), machine(SMALL))
+    assert made.skipped > len(made.stream) / 4
+
+
+def test_kernels_written_hardly_grow_with_depth(monkeypatch: pytest.MonkeyPatch):
     counts: list[int] = []
     made = Template.__init__
 
@@ -62,8 +77,8 @@ def test_kernels_written_do_not_grow_with_depth(name: str, monkeypatch: pytest.M
     operations = []
     for layers in (4, 8):
         counts.append(0)
-        text = plan(layers, "s2ft")
-        operations.append(len(compile_program(text, machine(name)).operations))
+        found = compile_program(plan(layers, "s2ft"), machine(SMALL))
+        operations.append(len(found.operations))
     written, grown = counts[1] - counts[0], operations[1] - operations[0]
     assert 0 < counts[0] < operations[0] / 2
     assert written < grown / 10
@@ -73,5 +88,5 @@ def test_patterns_without_extents_give_another_program(monkeypatch: pytest.Monke
     kept = pattern._operation
     monkeypatch.setattr(pattern, "_operation", lambda op, numbers: kept(op, numbers)[0])
     monkeypatch.setattr(pattern, "_described", lambda buffer: ())
-    made = compile_program(plan(4, "s2ft"), machine("ssft-server"))
-    assert made != program(False, "ssft-server", 4, "s2ft")
+    made = compile_program(plan(4, "s2ft"), machine(LARGE))
+    assert made != program(False, LARGE, 4, "s2ft")

@@ -19,12 +19,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ssft.hwmodel import isa
 from ssft.hwmodel.isa import Queue
 from ssft.hwmodel.isa.commands import SEMAPHORES
 from ssft.hwmodel.timing.stream import CommandStream
+
+if TYPE_CHECKING:
+    from ssft.hwmodel.timing.steady_state import SteadyState
 
 NEVER = 1 << 62
 UNIT_COUNT = len(Queue)
@@ -99,14 +102,24 @@ class EventLoop:
             order=[],
         )
 
-    def run(self) -> Times:
-        """Runs until nothing can happen any more; commands that never started have `head` left."""
+    def run(self, steady: SteadyState | None = None) -> Times:
+        """Runs until nothing can happen any more; commands that never started have `head` left.
+
+        `steady` is shown the machine now and then, and may move it on.
+        """
         when, flowing, units = self.when, self.flowing, UNIT_COUNT
         dma_units = len(DMA)
         arrive, leave, complete = self.arrive, self.leave_compute, self.complete_dma
         for queue in range(units):
             arrive(queue, 0)
+        head, anchor, checkpoint = self.head, 0, NEVER
+        if steady is not None:
+            anchor, checkpoint = steady.anchor, steady.next
         while (now := min(when)) < NEVER:
+            if head[anchor] >= checkpoint and steady is not None:
+                steady.look(now)
+                checkpoint = steady.next
+                continue
             event = when.index(now)
             if event >= units:
                 complete(event - units, now)

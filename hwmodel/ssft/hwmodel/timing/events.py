@@ -24,6 +24,7 @@ from ssft.hwmodel.timing.deadlock import check_semaphores, deadlock
 from ssft.hwmodel.timing.dma import latency_cycles
 from ssft.hwmodel.timing.durations import shape_cycles
 from ssft.hwmodel.timing.event_loop import CONTROL, FENCE, EventLoop, Sharing, kinds
+from ssft.hwmodel.timing.steady_state import SteadyState
 from ssft.hwmodel.timing.stream import CommandStream, flatten
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Simulation:
     cost. `producer` is the command whose post ended the wait between decoded and start, or -1.
     `reached[s]` holds each value of semaphore `s` with the command that brought it there, in order.
     `order` lists the commands as they left their units: every command after all that it depends on.
-    `cycles` is when the last command is complete.
+    `cycles` is when the last command is complete. `skipped` commands were not simulated, but follow
+    from earlier ones.
     """
 
     program: Program
@@ -59,6 +61,7 @@ class Simulation:
     issue_cycles: int
     latency: int
     cycles: int
+    skipped: int = 0
 
     @property
     def seconds(self) -> float:
@@ -76,8 +79,12 @@ def simulate(
     *,
     sharing: Sharing = "fair",
     durations: Durations = shape_cycles,
+    stitch: bool = True,
 ) -> Simulation:
     """Times a program on a machine.
+
+    With `stitch`, repetitions of a period in which the machine comes back to the same state are not
+    simulated again (`steady_state`); all figures are the same without.
 
     Raises `MachineError` for a deadlock, naming the commands that are blocked, and for a semaphore
     that does not exist.
@@ -90,7 +97,8 @@ def simulate(
     work = of_shape[stream.shape] if len(stream) else of_shape
     issue_cycles, latency = machine.command.issue_cycles, latency_cycles(machine)
     loop = EventLoop(stream, work.tolist(), issue_cycles, latency, sharing)
-    times = loop.run()
+    steady = SteadyState(stream, loop) if stitch else None
+    times = loop.run(steady)
     if loop.head != loop.stop:
         raise deadlock(program, stream, loop.head, loop.count)
     arrays = {
@@ -108,5 +116,6 @@ def simulate(
         issue_cycles=issue_cycles,
         latency=latency,
         cycles=int(arrays["complete"].max(initial=0)),
+        skipped=steady.skipped if steady is not None else 0,
         **arrays,
     )

@@ -73,7 +73,7 @@ def _compiled(made: argparse.ArgumentParser) -> None:
         "--no-stitch",
         action="store_false",
         dest="stitch",
-        help="tile and write equal kernels one by one: slower, and the result is the same",
+        help="tile, write and time repetitions one by one: slower, and the result is the same",
     )
 
 

@@ -30,11 +30,15 @@ _PROGRAM, _ASSEMBLY = b"SSFT-HW\n", b"ssft-hw assembly"
 
 @dataclass(slots=True)
 class Loaded:
-    """A program, the machine it is for, and what to call it."""
+    """A program, the machine it is for, and what to call it.
+
+    `stitch`: whether repetitions may be timed together.
+    """
 
     name: str
     program: Program
     machine: Machine
+    stitch: bool = True
 
 
 def kind_of(path: str) -> Kind:
@@ -86,7 +90,8 @@ def load_program(
         raise UserError(f"'{path}' is a saved report, not a plan or program")
     wanted = machine or parsed.machine
     if kind == "plan":
-        return Loaded(path, *compile_plan(path, machine_of(parsed, wanted), parsed, stage))
+        compiled = compile_plan(path, machine_of(parsed, wanted), parsed, stage)
+        return Loaded(path, *compiled, parsed.stitch)
     if getattr(parsed, "precision", None):
         raise UserError(
             f"--precision cannot be used with '{path}', which is a program already",
@@ -100,7 +105,7 @@ def load_program(
     known = program.machine.removesuffix(CHANGED) if parsed.set else program.machine
     config = machine_of(parsed, wanted or _preset_of(path, known))
     check(program, config)
-    return Loaded(path, program, config)
+    return Loaded(path, program, config, parsed.stitch)
 
 
 def read_program(path: str) -> Program:
@@ -148,7 +153,7 @@ def compile_plan(
         )
     stage(f"scheduling {path} for {machine.name}")
     precision = getattr(parsed, "precision", None) or "bf16"
-    program = compile_program(module, machine, precision, stitch=getattr(parsed, "stitch", True))
+    program = compile_program(module, machine, precision, stitch=parsed.stitch)
     del module, context
     return program, machine
 
@@ -193,7 +198,7 @@ def simulated(loaded: Loaded, tokens: int | None, stage: Stage) -> tuple[Simulat
 
     commands = sum(map(len, loaded.program.queues.values()))
     stage(f"simulating {commands:,} commands on {loaded.machine.name}")
-    simulation = simulate(loaded.program, loaded.machine)
+    simulation = simulate(loaded.program, loaded.machine, stitch=loaded.stitch)
     stage("counting")
     tokens = tokens or tokens_of(loaded.program)
     found = report(simulation, tokens=tokens)
