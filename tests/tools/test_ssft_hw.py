@@ -67,6 +67,12 @@ def hw(capsys: pytest.CaptureFixture[str]):
     return run
 
 
+def test_without_stitching_the_report_is_the_same(hw, plan: Path):
+    found = [hw("simulate", plan, "--json", "-", *more) for more in ((), ("--no-stitch",))]
+    assert json.loads(found[0]) == json.loads(found[1])
+    assert json.loads(found[0])["cycles"]
+
+
 def test_config_is_another_name_of_machine(hw, saved):
     given = [
         json.loads(hw("simulate", saved, option, "ssft-edge", "--json", "-"))
