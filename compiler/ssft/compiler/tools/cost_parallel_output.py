@@ -21,7 +21,7 @@ def show_parallel(report: Report, assumed: Iterable[str]) -> None:
     _heading(out, report)
     full = report.get("full")
     columns = [report["method"], "full", "ratio"] if full else [report["method"]]
-    unit, size = _unit(report["memory_bytes"]["total"])
+    unit, size = byte_unit(report["memory_bytes"]["total"])
     memory = _grid(columns)
     for key, value in report["memory_bytes"].items():
         reference = full["memory_bytes"][key] if full else None
@@ -54,13 +54,13 @@ def _heading(out: Console, report: Report) -> None:
 
 def _show_peak(out: Console, report: Report) -> None:
     if peak := report.get("plan_peak_bytes"):
-        unit, size = _unit(peak)
+        unit, size = byte_unit(peak)
         out.print(f"the plan itself, on one rank, at its peak: {peak / size:,.2f} {unit}")
 
 
 def _show_sent(out: Console, report: Report, columns: Sequence[str]) -> None:
     sent, full = report["sent_bytes"], report.get("full")
-    unit, size = _unit(sent["total"])
+    unit, size = byte_unit(sent["total"])
     grid = _grid(columns)
     reference = full["sent_bytes"] if full else {"by_purpose": {}, "by_group": {}, "total": None}
     for purpose, value in sent["by_purpose"].items():
@@ -72,7 +72,7 @@ def _show_sent(out: Console, report: Report, columns: Sequence[str]) -> None:
 
 def _show_transfers(out: Console, report: Report) -> None:
     timed = any(each["link"] for each in report["transfers"])
-    unit, size = _unit(max((each["size"] for each in report["transfers"]), default=0))
+    unit, size = byte_unit(max((each["size"] for each in report["transfers"]), default=0))
     columns = ["group", "collective", "ranks", "times", f"{unit} each", f"{unit} sent"]
     grid = _grid([*columns, *(["link", "ms"] if timed else [])])
     for each in report["transfers"]:
@@ -132,7 +132,7 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], settings: Sequence[str], title
     found = [row for row in rows if "refused" not in row]
     keys = list(dict.fromkeys(key for row in found for key in row if key not in settings))
     keys = [key for key in keys if any(row[key] for row in found)]
-    unit, size = _unit(max((row["total_bytes"] for row in found), default=0))
+    unit, size = byte_unit(max((row["total_bytes"] for row in found), default=0))
     grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for key in (*settings, *keys):
         grid.add_column(_HEADINGS.get(key, key), justify="right", no_wrap=True)
@@ -160,7 +160,7 @@ def _swept(key: str, value: float, unit: float) -> str:
     return f"{figure:,.{2 if figure < 100 else 1 if figure < 1000 else 0}f}"
 
 
-def _unit(largest: float) -> tuple[str, float]:
+def byte_unit(largest: float) -> tuple[str, float]:
     """A unit of bytes in which a table's largest figure has some digits before the point."""
     return next(unit for unit in _UNITS if largest >= 10 * unit[1] or unit is _UNITS[-1])
 

@@ -18,6 +18,7 @@ from ssft.compiler.cost_model.streaming.machine import (
 )
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.tools.cost_output import console, sentences
+from ssft.compiler.tools.cost_parallel_output import byte_unit
 
 OPTIONS = {
     "memory_budget": ("device", "memory of the device that a step may take"),
@@ -112,18 +113,23 @@ _QUEUES = {
 def show(found: dict[str, Any], assumed: Iterable[str]) -> None:
     """Prints a report."""
     out = console()
+    unit, size = byte_unit(10 * found["machine"]["device"])
     out.print(f"[bold]{found['name']}[/], {found['method']}{_mode(found)}")
+    figures = {
+        key: f"{found[key] / size:,.2f}"
+        for key in ("peak_bytes", "least_bytes", "host_bytes", "ssd_bytes")
+    }
+    resident, budget = found["all_resident"]["peak_bytes"] / size, found["machine"]["device"] / size
     out.print(
-        f"device {found['peak_bytes'] / 1e9:,.2f} of {found['machine']['device'] / 1e9:,.2f} GB "
-        f"(at least {found['least_bytes'] / 1e9:,.2f}; without streaming "
-        f"{found['all_resident']['peak_bytes'] / 1e9:,.2f}), host {found['host_bytes'] / 1e9:,.2f} "
-        f"GB, SSD {found['ssd_bytes'] / 1e9:,.2f} GB"
+        f"device {figures['peak_bytes']} of {budget:,.2f} {unit} (at least "
+        f"{figures['least_bytes']}; without streaming {resident:,.2f}), host "
+        f"{figures['host_bytes']} {unit}, SSD {figures['ssd_bytes']} {unit}"
     )
     grid = Grid()
-    for column in ("GB", "on device", "host", "SSD"):
-        grid.add_column("" if column == "GB" else f"{column}, GB", justify="right")
+    for column in ("", *(f"{home}, {unit}" for home in ("on device", "host", "SSD"))):
+        grid.add_column(column, justify="right")
     for kind, homes in found["tiers"].items():
-        grid.add_row(kind, *(f"{homes[home] / 1e9:,.3f}" for home in ("device", "host", "ssd")))
+        grid.add_row(kind, *(f"{homes[home] / size:,.3f}" for home in ("device", "host", "ssd")))
     out.print(grid)
     grid = Grid()
     for column in ("", "amount", "s", "busy"):
@@ -131,15 +137,15 @@ def show(found: dict[str, Any], assumed: Iterable[str]) -> None:
     grid.add_row(
         "computing",
         "",
-        f"{found['compute_seconds']:,.4f}",
+        f"{found['compute_seconds']:,.4g}",
         f"{100 * found['compute_seconds'] / found['seconds']:.1f} %",
     )
     for queue, name in _QUEUES.items():
         entry = found["queues"][queue]
         if entry["amount"]:
-            unit = "G elements" if queue == "host_update" else "GB"
-            amount = f"{entry['amount'] / 1e9:,.2f} {unit}"
-            grid.add_row(name, amount, f"{entry['seconds']:,.4f}", f"{100 * entry['busy']:.1f} %")
+            what = unit if queue != "host_update" else f"{unit[0]} elements"
+            amount = f"{entry['amount'] / size:,.2f} {what}"
+            grid.add_row(name, amount, f"{entry['seconds']:,.4g}", f"{100 * entry['busy']:.1f} %")
     out.print(grid)
     _show_seconds(out, found)
     sentences(out, "assumed", assumed)
@@ -155,8 +161,8 @@ def _show_seconds(out: Any, found: dict[str, Any]) -> None:
     seconds, bound = found["seconds"], found["lower_bound_seconds"]
     by = {"compute": "computing"} | _QUEUES
     out.print(
-        f"step: [bold]{seconds:,.4f} s[/], bounded by: {by[found['bounded_by']]}; no schedule can "
-        f"take less than {bound:,.4f} s ({100 * (seconds / bound - 1):+.1f} %)"
+        f"step: [bold]{seconds:,.4g} s[/], bounded by: {by[found['bounded_by']]}; no schedule can "
+        f"take less than {bound:,.4g} s ({100 * (seconds / bound - 1):+.1f} %)"
     )
     nothing = found["keeping_nothing_seconds"]
     others = [
@@ -164,7 +170,7 @@ def _show_seconds(out: Any, found: dict[str, Any]) -> None:
         ("without overlap", found["without_overlap_seconds"]),
         *([("keeping nothing", nothing)] if nothing else []),
     ]
-    out.print("; ".join(f"{name}: {value:,.4f} s" for name, value in others))
+    out.print("; ".join(f"{name}: {value:,.4g} s" for name, value in others))
     ahead = found["fetched_ahead"]
     if ahead["of_bytes"]:
         out.print(
