@@ -100,7 +100,8 @@ def test_minilm(captured_examples, dtype):
     """
     captured = _captured(captured_examples, "minilm", dtype)
     plan = captured.compile(Recipe("s2ft", ratio=0.05, train=("classifier.*",)))
-    found = train_both(captured, plan, isolated=dtype == "f32")
+    single = dtype == "f32"  # each step starts where PyTorch is then, so that few say enough
+    found = train_both(captured, plan, 5 if single else 20, isolated=single)
     kinds = ("loss", "gradient", "moment") + (("weight",) if dtype == "f64" else ())
     worst, what = found.largest(*kinds)
     assert worst <= (1e-12 if dtype == "f64" else 1e-5), what
