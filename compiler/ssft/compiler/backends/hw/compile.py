@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from ssft.compiler.backends.hw.emitter import Emitter
@@ -17,6 +17,7 @@ from ssft.compiler.backends.hw.kernels.fuse_nests import fuse_nests
 from ssft.compiler.backends.hw.kernels.homes import write_results_home
 from ssft.compiler.backends.hw.kernels.storage import narrow_storage
 from ssft.compiler.backends.hw.kernels.truncations import fold_truncations
+from ssft.compiler.backends.hw.memory.ahead import begin_earlier
 from ssft.compiler.backends.hw.memory.allocate import Allocation, AllocationError, allocate
 from ssft.compiler.backends.hw.memory.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.memory.dram_layout import place_in_dram
@@ -161,9 +162,20 @@ class _Layout:
                 error = found
                 at = found.time if isinstance(found, AllocationError) else at
                 continue
-            return cls(kernels, tiles, residency, starts, allocation)
+            return cls(kernels, tiles, residency, starts, allocation)._earlier(machine)
         assert error is not None
         raise _does_not_fit(machine, error, origin_of(kernels[at]))
+
+    def _earlier(self, machine: Machine) -> _Layout:
+        """The same with slots that are reserved earlier, if they get addresses."""
+        slots = _slot_intervals(self.tiles, self.starts)
+        others = _resident_intervals(self.residency)
+        starts = begin_earlier(self.starts, slots, others, machine.scratchpad.bytes)
+        try:
+            allocation = _allocate(self.residency, self.tiles, starts, machine)
+        except AllocationError:
+            return self
+        return replace(self, starts=starts, allocation=allocation)
 
     @property
     def loaded(self) -> list[Lifetime]:
@@ -222,15 +234,20 @@ def _slot_starts(alone: Sequence[bool]) -> list[int]:
 def _allocate(
     residency: Residency, tiles: Sequence[Tiles], starts: Sequence[int], machine: Machine
 ) -> Allocation:
-    intervals = [
-        Interval(entry.buffer.bytes, entry.loaded, entry.last) for entry in residency.resident
-    ]
-    intervals += [
+    intervals = [*_resident_intervals(residency), *_slot_intervals(tiles, starts)]
+    return allocate(intervals, machine.scratchpad.bytes)
+
+
+def _resident_intervals(residency: Residency) -> list[Interval]:
+    return [Interval(entry.buffer.bytes, entry.loaded, entry.last) for entry in residency.resident]
+
+
+def _slot_intervals(tiles: Sequence[Tiles], starts: Sequence[int]) -> list[Interval]:
+    return [
         Interval(slot.total, starts[position], position)
         for position, tile in enumerate(tiles)
         for slot in tile.slots()
     ]
-    return allocate(intervals, machine.scratchpad.bytes)
 
 
 def _schedule(emitter: Emitter) -> Program:
