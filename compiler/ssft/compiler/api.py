@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssft.compiler.byte_sizes import parse_bytes
 from ssft.compiler.driver import Options, compile_captured
+from ssft.compiler.memory_fit import MemoryRequest
 from ssft.compiler.plan import Plan
 from ssft.compiler.recipes import Recipe
 
@@ -26,6 +28,8 @@ def compile(
     master_weights: bool = False,
     gradients: bool = False,
     batches: Iterable[Mapping[str, Any]] | None = None,
+    checkpoint: str | None = None,
+    memory_budget: int | str | None = None,
 ) -> Plan:
     """Compiles one training step of `model` on batches like `batch`.
 
@@ -42,12 +46,20 @@ def compile(
         master_weights: keep an f32 master of each such parameter; needs moments in f32.
         gradients: make the step return gradients, too.
         batches: what a recipe with ``calibrate`` measures the model with; default: `batch`.
+        checkpoint: which activations are computed again in the backward pass instead of being kept:
+            ``"none"``, ``"layer"`` (all but what crosses layers), ``"selective"`` (those that are
+            most worth it), or ``"auto"``, the default with a budget: as few as fit it.
+        memory_budget: bytes that a step may take, or text such as ``"24GB"``.
 
     Raises:
-        UserError: the model cannot be captured or the recipe does not fit it.
+        UserError: the model cannot be captured, the recipe does not fit it, or no plan fits the
+            budget.
     """
     from ssft.compiler.frontend import capture
 
+    if isinstance(memory_budget, str):
+        memory_budget = parse_bytes(memory_budget)
+    memory = MemoryRequest.of(checkpoint, memory_budget)
     if isinstance(recipe, str):
         recipe = Recipe.parse({"method": recipe})
     captured = capture(
@@ -60,7 +72,8 @@ def compile(
         master_weights=master_weights,
     )
     given = None if batches is None else lambda inputs: batches
-    return compile_captured(captured, recipe, Options(gradients=gradients, batches=given))
+    options = Options(gradients=gradients, batches=given, memory=memory)
+    return compile_captured(captured, recipe, options)
 
 
 def compile_file(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssft.compiler.analysis.step import find_step
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.memory_fit import MemoryRequest, checkpoint
 from ssft.compiler.outlining import inline_layers
 from ssft.compiler.pipelines.named import DENSE, RECOGNISE, specialise
 from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
@@ -42,7 +43,8 @@ class Options:
     `reproducers` is the directory for reproducers of failed passes; `progress` is called with a
     short description when a stage begins. `batches` maps the step's inputs to what a recipe that
     measures the model does so with (default: the example batch, again and again), and
-    `save_statistics` is the file where the measurements are kept.
+    `save_statistics` is the file where the measurements are kept. `memory` is what to do about
+    activations, and how much memory a step may take.
     """
 
     gradients: bool = False
@@ -51,6 +53,7 @@ class Options:
     progress: Callable[[str], None] = lambda stage: None
     batches: Callable[[tuple[ArgumentInfo, ...]], Iterable[Mapping[str, Any]]] | None = None
     save_statistics: Path | None = None
+    memory: MemoryRequest | None = None
 
 
 def compile_captured(
@@ -87,10 +90,26 @@ def compile_module(
     with _measured(module, weights, recipe, options) as chosen:
         options.progress(f"applying recipe {recipe.method}")
         remarks += _run(module, specialise(chosen, gradients=options.gradients), options)
+    checkpointing = _checkpointed(context, module, options)
     _describe(context, module, recipe)
     if options.keep_stages:
         kept["ssft"] = _text(module)
-    return Plan(context, module, weights, remarks, dense, kept, measuring)
+    plan = Plan(context, module, weights, remarks, dense, kept, measuring)
+    plan.checkpointing = checkpointing
+    return plan
+
+
+def _checkpointed(
+    context: ir.Context, module: ir.Module, options: Options
+) -> dict[str, Any] | None:
+    """Computes activations again as the options say; returns what to report about it."""
+    if options.memory is None:
+        return None
+    options.progress("choosing activations to compute again")
+    with context:
+        return checkpoint(
+            module, options.memory, lambda target, pipeline: _run(target, pipeline, options)
+        )
 
 
 def _measuring_step(module: ir.Module, recipe: Recipe) -> str | None:

@@ -34,7 +34,8 @@ class Plan:
     `context` and `module` are owned by the plan; the step is flat. `weights` is None for an
     abstract plan. `stages` holds the text of each stage that was kept, by name. `measuring` is the
     step that measures the model, for plans that choose by measurements again while they train.
-    `outlined` is whether a file holds what the step repeats once, as functions.
+    `outlined` is whether a file holds what the step repeats once, as functions. `checkpointing` is
+    what the report says about activations that are computed again.
     """
 
     context: ir.Context
@@ -45,6 +46,7 @@ class Plan:
     stages: dict[str, str] = field(default_factory=dict, repr=False)
     measuring: str | None = field(default=None, repr=False)
     outlined: bool = True
+    checkpointing: Mapping[str, Any] | None = None
 
     def signature(self) -> StepSignature:
         """Returns the step's arguments and results as plain data."""
@@ -54,7 +56,11 @@ class Plan:
         """Returns the cost report (docs/reports.md describes every key)."""
         with self.context:
             return build_report(
-                find_step(self.module.operation), self.signature(), self.dense, self.remarks
+                find_step(self.module.operation),
+                self.signature(),
+                self.dense,
+                self.remarks,
+                self.checkpointing,
             )
 
     def text(self, *, locations: bool = True) -> str:

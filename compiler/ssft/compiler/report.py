@@ -23,6 +23,7 @@ def build_report(
     signature: StepSignature,
     dense: Mapping[str, Any],
     remarks: Sequence[str] = (),
+    checkpointing: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the report of a plan.
 
@@ -31,6 +32,7 @@ def build_report(
     choose is stored; several entries of one parameter are united), ``flops``, ``memory_bytes``,
     ``dense`` (the last two for the same step with nothing masked), ``reselect`` (after how many
     steps what trains is chosen again, None if never; ``masks`` are those of the start),
+    ``checkpoint`` (what is computed again to save memory, None if nothing was asked for),
     ``permuted`` (axes that were reordered) and ``remarks`` (what could not be made contiguous, and
     why).
     """
@@ -48,6 +50,7 @@ def build_report(
         **step_cost(step),
         "dense": dict(dense),
         "reselect": None if selection is None else Selection.from_text(selection).every,
+        "checkpoint": None if checkpointing is None else dict(checkpointing),
         "permuted": {name: p.size for name, p in signature.permutations.items()},
         "remarks": list(remarks),
     }

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ssft.compiler.byte_sizes import mebibytes, parse_bytes
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature
-from ssft.hwmodel.config.units import spellings, split_quantity
 
 if TYPE_CHECKING:
     from ssft.compiler.backends.cpu import MemoryUse
 
-
-def parse_bytes(text: str) -> int:
-    """Reads a size such as ``24GB``, ``1.5GiB`` or ``800000000``; a `UserError` says what is wrong.
-
-    >>> parse_bytes("1.5KiB")
-    1536
-    """
-    quantity = split_quantity(text)
-    factor = spellings("B").get(quantity[1] or "B") if quantity else None
-    if quantity is None or factor is None or quantity[0] <= 0:
-        raise UserError(
-            f"'{text}' is no size of memory", notes=["write it as in 24GB or 1.5GiB"], exit_code=2
-        )
-    return int(Decimal(str(quantity[0])) * factor)
+__all__ = ["argument_bytes", "mebibytes", "parse_bytes", "stays_in_file", "weights_to_map"]
 
 
 def stays_in_file(signature: StepSignature) -> set[str]:
@@ -82,7 +68,10 @@ def weights_to_map(
 
 def _advice(temporaries: int, training: int) -> str:
     if temporaries > training:
-        return "compile the model with a smaller batch, or shorter sequences"
+        return (
+            "compile the model with --checkpoint layer, which computes activations again, with a "
+            "smaller batch, or with shorter sequences"
+        )
     return "train less: a smaller --ratio, or fewer projections"
 
 
@@ -93,8 +82,3 @@ def argument_bytes(signature: StepSignature, weights: Collection[str]) -> int:
         for argument in signature.arguments
         if argument.name in weights and argument.state is None
     )
-
-
-def mebibytes(size: int) -> str:
-    """A size for people."""
-    return f"{size / 2**20:,.1f} MiB"

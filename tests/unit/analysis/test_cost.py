@@ -64,6 +64,7 @@ def test_flops(layer):
         "input_gradient": 2 * N * OUT * IN,
         "weight_gradient": 2 * N * OUT * K,
         "update": 2 * OUT * K,
+        "recomputation": 0,
     }
 
 

@@ -8,7 +8,7 @@ from math import prod
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.contractions import as_contraction
 from ssft.compiler.analysis.liveness import VIEWS, bytes_of, peak_temporaries, saved_activations
-from ssft.compiler.analysis.phases import forward_operations
+from ssft.compiler.analysis.phases import forward_operations, is_checkpointed
 from ssft.dialects._mlir import ir
 
 _FLOAT_OPS = ("arith.addf", "arith.subf", "arith.mulf", "arith.divf", "arith.negf", "math.")
@@ -18,10 +18,12 @@ def flops(step: ir.Operation) -> dict[str, int]:
     """Counts floating-point operations by phase; a multiply-add is 2.
 
     ``forward``, ``input_gradient`` and ``weight_gradient`` count contractions; ``update`` counts
-    the scalar operations of the optimizer on every element that trains.
+    the scalar operations of the optimizer on every element that trains; ``recomputation`` counts
+    the contractions of the forward pass that the backward pass does again.
     """
     forward = forward_operations(step)
-    counts = {"forward": 0, "input_gradient": 0, "weight_gradient": 0, "update": 0}
+    phases = ("forward", "input_gradient", "weight_gradient", "update", "recomputation")
+    counts: dict[str, int] = {phase: 0 for phase in phases}
     weight_gradients = weight_gradient_operations(step)
     for op in step_ir.operations(step):
         if op.name == "ssft.update":
@@ -31,6 +33,8 @@ def flops(step: ir.Operation) -> dict[str, int]:
             continue
         if op in forward:
             phase = "forward"
+        elif is_checkpointed(op):
+            phase = "recomputation"
         else:
             phase = "weight_gradient" if op in weight_gradients else "input_gradient"
         counts[phase] += contraction.flops

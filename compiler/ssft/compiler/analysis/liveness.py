@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from math import prod
+from typing import Generic, TypeVar
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.phases import forward_operations, used_values
@@ -24,7 +26,7 @@ VIEWS = frozenset(
 )
 
 # Alike everywhere, or known at compile time: nothing that a step would have to keep.
-_FREE = frozenset({"tensor.empty", "linalg.fill", "arith.constant"})
+FREE = frozenset({"tensor.empty", "linalg.fill", "arith.constant"})
 
 
 def bytes_of(value: ir.Value) -> int:
@@ -60,62 +62,82 @@ def saved_activations(
         for value in used_values(op):
             root = storage(value)
             producer = step_ir.owner(root)
-            if producer is not None and producer in forward and producer.name not in _FREE:
+            if producer is not None and producer in forward and producer.name not in FREE:
                 found.setdefault(root)
     return list(found)
 
 
-def peak_temporaries(step: ir.Operation) -> int:
-    """Returns the most bytes of temporaries that are alive at once, executing op by op.
+T = TypeVar("T")
 
-    See `alive_temporaries`.
+
+@dataclass(frozen=True)
+class Access(Generic[T]):
+    """What one operation does to memory: storages read, and those made, with their bytes.
+
+    `overwrites` says that it may write onto a storage that nobody reads any more.
     """
+
+    reads: tuple[T, ...]
+    makes: Mapping[T, int]
+    overwrites: bool
+
+
+def alive_bytes(accesses: Sequence[Access[T]]) -> list[int]:
+    """Returns, for each operation, the bytes of temporaries that are alive while it runs.
+
+    Temporaries are what some access makes. Each has a buffer of its own from there to its last use,
+    except that an operation writes onto an operand that dies there if it is large enough. Fusion
+    only lowers this.
+    """
+    last: dict[T, int] = {}
+    for number, access in enumerate(accesses):
+        last |= dict.fromkeys([*access.reads, *access.makes], number)
+    deaths: dict[int, list[T]] = {}
+    for storage_, number in last.items():
+        deaths.setdefault(number, []).append(storage_)
+    sizes: dict[T, int] = {}
+    alive, found = 0, []
+    for number, access in enumerate(accesses):
+        sizes |= access.makes
+        fresh = sum(access.makes.values())
+        dying = [sizes[storage_] for storage_ in deaths.get(number, ()) if storage_ in sizes]
+        reused = fresh if access.overwrites and fresh <= max(dying, default=0) else 0
+        found.append(alive + fresh - reused)
+        alive += fresh - sum(dying)
+    return found
+
+
+def peak_temporaries(step: ir.Operation) -> int:
+    """Returns the most bytes of temporaries of `step` that are alive at once."""
     return max(alive_temporaries(step), default=0)
 
 
 def alive_temporaries(step: ir.Operation, apart: AbstractSet[ir.Value] = frozenset()) -> list[int]:
-    """Returns, for each operation, the bytes of temporaries that are alive while it runs.
+    """Returns what `alive_bytes` does of a step, but for the storages in `apart`.
 
-    Every result that is not a view has a buffer of its own from its definition to its last use,
-    except that an operation writes onto an operand that dies there if they have the same size (the
-    updates of weights and states always do). Fusion only lowers this. Storages in `apart` are not
-    counted.
+    Updates of weights and states always happen in place.
     """
-    last_use = _last_uses(step)
-    arguments = set(step_ir.body(step).arguments)
-    alive, found = 0, []
-    for number, op in enumerate(step_ir.operations(step)):
-        counted = op.name not in VIEWS | _FREE
-        fresh = sum(bytes_of(r) for r in op.results if counted and r not in apart)
-        if op.name == "ssft.update" or (
-            op.name in _IN_PLACE and storage(op.operands[-1]) in arguments
-        ):
-            fresh = 0
-        dying = [root for root in last_use.get(number, ()) if root not in apart]
-        reusable = max((bytes_of(root) for root in dying), default=0)
-        reused = fresh if 0 < fresh <= reusable and op.name == "linalg.generic" else 0
-        found.append(alive + fresh - reused)
-        alive += fresh - sum(bytes_of(root) for root in dying)
-    return found
+    accesses: list[Access[ir.Value]] = []
+    for op in step_ir.operations(step):
+        reads = tuple(storage(value) for value in _tensors(used_values(op)))
+        results: list[ir.Value] = list(op.results) if makes_storage(op) else []
+        makes = {result: bytes_of(result) for result in results if result not in apart}
+        accesses.append(Access(reads, makes, op.name == "linalg.generic"))
+    return alive_bytes(accesses)
 
 
-_IN_PLACE = frozenset({"tensor.insert_slice", "ssft.scatter"})
+def makes_storage(op: ir.Operation) -> bool:
+    """Whether `op` needs memory for its results: it makes no view, nor writes onto an argument."""
+    if op.name in VIEWS or op.name in FREE or op.name == "ssft.update":
+        return False
+    producer: ir.Operation | None = op
+    while producer is not None and producer.name in _DESTINATION:
+        producer = step_ir.owner(storage(producer.operands[_DESTINATION[producer.name]]))
+    return producer is not None
 
 
-def _last_uses(step: ir.Operation) -> dict[int, list[ir.Value]]:
-    """Maps operation numbers to the storages of temporaries that die there."""
-    last: dict[ir.Value, int] = {}
-    for number, op in enumerate(step_ir.operations(step)):
-        for value in _tensors(used_values(op)):
-            last[storage(value)] = number
-        for result in _tensors(op.results):
-            last.setdefault(storage(result), number)
-    deaths: dict[int, list[ir.Value]] = {}
-    for root, number in last.items():
-        producer = step_ir.owner(root)
-        if producer is not None and producer.name not in _FREE | {"ssft.update"}:
-            deaths.setdefault(number, []).append(root)
-    return deaths
+_DESTINATION = {"tensor.insert_slice": 1, "ssft.scatter": 0}
+"""Operations that change an operand, and its number."""
 
 
 def _tensors(values: Iterable[ir.Value]) -> list[ir.Value]:

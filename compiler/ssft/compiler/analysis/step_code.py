@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from ssft.compiler.analysis.phases import outer_uses
 from ssft.compiler.analysis.step import (
     argument_attributes,
     body,
@@ -80,30 +81,6 @@ def prints_regions(op: ir.Operation) -> bool:
 def read_values(op: ir.Operation) -> list[ir.Value]:
     """Returns the operands of `op` and what its regions read from outside of it, in order."""
     return [value for _, _, value in outer_uses(op)]
-
-
-def outer_uses(op: ir.Operation) -> Iterator[tuple[ir.Operation, int, ir.Value]]:
-    """Yields (operation, operand number, value) for everything read from outside of `op`."""
-    yield from ((op, i, value) for i, value in enumerate(op.operands))
-    inside: set[ir.Value] = set()
-    for region in op.regions:
-        for inner in _walk(region):
-            if isinstance(inner, ir.Block):
-                inside |= set(inner.arguments)
-                continue
-            for i, value in enumerate(inner.operands):
-                if value not in inside:
-                    yield inner, i, value
-            inside |= set(inner.results)
-
-
-def _walk(region: ir.Region) -> Iterator[ir.Block | ir.Operation]:
-    for block in region.blocks:
-        yield block
-        for op in block.operations:
-            yield op.operation
-            for inner in op.operation.regions:
-                yield from _walk(inner)
 
 
 def _operation_key(

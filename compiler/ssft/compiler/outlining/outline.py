@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ssft.compiler.analysis.phases import outer_uses
 from ssft.compiler.analysis.step import OUTLINED, body, find_step
-from ssft.compiler.analysis.step_code import StepCode, outer_uses, prints_regions
+from ssft.compiler.analysis.step_code import StepCode, prints_regions
 from ssft.compiler.outlining.form import PREFIX, SLOT, SLOTS, is_shared, shared_key
 from ssft.compiler.repeats import SequenceBuilder, Stretch, find_stretches
 from ssft.dialects._mlir import ir

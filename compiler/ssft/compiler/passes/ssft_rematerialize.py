@@ -16,12 +16,9 @@ from typing import ClassVar
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.elementwise import is_parallel
 from ssft.compiler.analysis.liveness import VIEWS, bytes_of, saved_activations, storage
-from ssft.compiler.analysis.phases import forward_operations, used_values
+from ssft.compiler.analysis.phases import RECOMPUTED, forward_operations, used_values
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.dialects._mlir import ir
-
-RECOMPUTED = "ssft.recomputed"
-"""Unit attribute of recomputing operations: keeps ``cse`` from merging them with the originals."""
 
 _ALWAYS_THERE = frozenset({"arith.constant", "tensor.empty", "linalg.fill", "tensor.extract"})
 

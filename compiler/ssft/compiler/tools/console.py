@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -77,6 +78,20 @@ def report_tables(report: dict[str, Any]) -> None:
         _console.print(table)
     for remark in report["remarks"]:
         _console.print(f"remark: {escape(remark)}")
+
+
+def checkpointing_line(found: Mapping[str, Any]) -> None:
+    """Says in one line what is computed again, what that saves, and what a step takes."""
+    saved, budget = found["saved_activations"], found["memory_budget"]
+    limit = f" of {_bytes(budget)}" if budget is not None else ""
+    again = f"{_count(found['recomputed_flops'])} FLOPs done again, saved activations "
+    change = f"{again}{_bytes(saved['before'])} -> {_bytes(saved['after'])}"
+    done = "everything saved is kept" if found["mode"] == "none" else change
+    _console.print(
+        f"checkpoint {found['mode']}: {done}, "
+        f"peak on the CPU {_bytes(found['cpu']['total'])}{limit}",
+        soft_wrap=True,
+    )
 
 
 def _count(value: int | None) -> str:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ssft.compiler.byte_sizes import parse_bytes
+from ssft.compiler.checkpointing import MODES
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.driver import (
     STAGES,
@@ -23,12 +25,13 @@ from ssft.compiler.driver import (
     to_llvm,
 )
 from ssft.compiler.files import check_directory, write_text
+from ssft.compiler.memory_fit import MemoryRequest
 from ssft.compiler.plan import Plan
 from ssft.compiler.plan_schema import read_signature
 from ssft.compiler.recipes import Recipe
 from ssft.compiler.recipes.importance import IMPORTANCES
 from ssft.compiler.recipes.registry import method_names
-from ssft.compiler.tools.console import Progress, print_error, report_tables
+from ssft.compiler.tools.console import Progress, checkpointing_line, print_error, report_tables
 
 DEFAULT_MACHINE = "ssft-server"
 RECIPE_KEYS = (
@@ -70,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _recipe_options(parser)
     _importance_options(parser)
     _step_options(parser)
+    _memory_options(parser)
     _output_options(parser)
     return parser
 
@@ -152,6 +156,19 @@ def _step_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _memory_options(parser: argparse.ArgumentParser) -> None:
+    memory = parser.add_argument_group("memory")
+    memory.add_argument(
+        "--checkpoint",
+        choices=MODES,
+        help="compute activations again in the backward pass: all but what crosses layers, those "
+        "most worth it, or as few as fit --memory-budget (auto: default with a budget)",
+    )
+    memory.add_argument(
+        "--memory-budget", metavar="SIZE", help="what a step may take, e.g. 24GB; or fail"
+    )
+
+
 def _output_options(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--emit", choices=STAGES, default="ssft", help="stop after this stage")
@@ -216,6 +233,7 @@ def _run(parsed: argparse.Namespace) -> None:
             notes=["add --calibrate STEPS"],
             exit_code=2,
         )
+    memory = _memory(parsed)
     for path in (parsed.output, parsed.report, parsed.save_statistics):
         check_directory(path)
     with Progress(parsed.verbose) as progress:
@@ -224,14 +242,22 @@ def _run(parsed: argparse.Namespace) -> None:
             keep_stages=bool(parsed.dump_stages) or parsed.emit in ("torch", "linalg"),
             progress=progress.stage,
             save_statistics=Path(parsed.save_statistics) if parsed.save_statistics else None,
+            memory=memory,
         )
         plan = _compile(parsed, recipe, options)
         plan.outlined = not parsed.flat
         _write(parsed, plan, progress)
+    if plan.checkpointing is not None:
+        checkpointing_line(plan.checkpointing)
     if not any(True for _ in plan.signature().with_role("trainable")):
         print("ssftc: warning: nothing trains under this recipe", file=sys.stderr)
     if parsed.verbose:
         report_tables(plan.report())
+
+
+def _memory(parsed: argparse.Namespace) -> MemoryRequest | None:
+    budget = parse_bytes(parsed.memory_budget) if parsed.memory_budget is not None else None
+    return MemoryRequest.of(parsed.checkpoint, budget)
 
 
 def _compile(parsed: argparse.Namespace, recipe: Recipe, options: Options) -> Plan:
@@ -255,6 +281,12 @@ def _compile(parsed: argparse.Namespace, recipe: Recipe, options: Options) -> Pl
     context, module = parse_module(parsed.input)
     read_signature(module)
     if is_plan(module):
+        if options.memory is not None:
+            raise UserError(
+                "the input is a plan already, and what it keeps cannot be changed any more",
+                parsed.input,
+                ["give --checkpoint and --memory-budget with the model file"],
+            )
         if parsed.masking:
             raise UserError(
                 "the input is a plan already, and what trains cannot be changed any more",

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssft.compiler.backends.cpu.compile import compile_step, lower_to_llvm
+    from ssft.compiler.backends.cpu.compile import account_for, compile_step, lower_to_llvm
     from ssft.compiler.backends.cpu.find import find_step_program
     from ssft.compiler.backends.cpu.options import CpuOptions
     from ssft.compiler.backends.cpu.program import CpuProgram, KernelTime, MemoryUse
@@ -20,6 +20,7 @@ _HOMES = {
     "CpuProgram": "program",
     "KernelTime": "program",
     "MemoryUse": "program",
+    "account_for": "compile",
     "compile_step": "compile",
     "find_step_program": "find",
     "lower_to_llvm": "compile",
@@ -30,6 +31,7 @@ __all__ = [
     "CpuProgram",
     "KernelTime",
     "MemoryUse",
+    "account_for",
     "compile_step",
     "find_step_program",
     "lower_to_llvm",

@@ -20,7 +20,7 @@ from ssft.compiler.backends.cpu.libraries import Libraries, find_libraries
 from ssft.compiler.backends.cpu.loader import NativeCode, load_code
 from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.pipeline import TENSOR_STAGES
-from ssft.compiler.backends.cpu.program import CpuProgram
+from ssft.compiler.backends.cpu.program import CpuProgram, MemoryUse
 from ssft.compiler.backends.cpu.schedule import Schedule
 from ssft.compiler.backends.cpu.scheduler import build_schedule
 from ssft.compiler.backends.loss_only import loss_only
@@ -44,6 +44,13 @@ def compile_step(
     return find_step_program(text, options, only_loss=only_loss) or _compile(
         text, options, only_loss
     )
+
+
+def account_for(module: ir.Module | str, options: CpuOptions | None = None) -> MemoryUse:
+    """The memory of a step that `compile_step` would compile; takes no compilation of kernels."""
+    text = module if isinstance(module, str) else str(module)
+    _, signature, schedule = _schedule(text, options or CpuOptions())
+    return MemoryUse.of(signature, schedule, arena.plan(arena.lifetimes(schedule)))
 
 
 def lower_to_llvm(module: ir.Module | str, options: CpuOptions | None = None) -> str:

@@ -40,6 +40,18 @@ class MemoryUse:
     constants: int
     alive: int
 
+    @classmethod
+    def of(cls, signature: StepSignature, schedule: Schedule, plan: ArenaPlan) -> MemoryUse:
+        """The account of a scheduled step."""
+        outputs = [result for result in signature.results if result.updates_arg is None]
+        return cls(
+            arguments=sum(argument.bytes for argument in signature.arguments),
+            outputs=sum(result.bytes for result in outputs),
+            arena=plan.bytes,
+            constants=sum(len(buffer.data) for buffer in schedule.buffers),
+            alive=arena.alive(arena.lifetimes(schedule)),
+        )
+
     @property
     def total(self) -> int:
         """All bytes together."""
@@ -81,13 +93,7 @@ class CpuProgram:
     @property
     def memory(self) -> MemoryUse:
         """The memory of a step by purpose, in bytes."""
-        return MemoryUse(
-            arguments=sum(argument.bytes for argument in self.arguments),
-            outputs=sum(result.bytes for result in self.outputs),
-            arena=self.arena_bytes,
-            constants=sum(constant.nbytes for constant in self._constants),
-            alive=arena.alive(arena.lifetimes(self.schedule)),
-        )
+        return MemoryUse.of(self.signature, self.schedule, self._plan)
 
     def run(self, pointers: Sequence[int]) -> None:
         """Runs one step on the memory at `pointers`: the arguments, then the outputs.

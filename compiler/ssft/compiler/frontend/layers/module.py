@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Values
 
+from ssft.compiler.analysis.phases import outer_uses
 from ssft.compiler.analysis.step import body, find_step, i64, set_signature, terminator, text
-from ssft.compiler.analysis.step_code import Attributes, StepCode, outer_uses
+from ssft.compiler.analysis.step_code import Attributes, StepCode
 from ssft.compiler.frontend.layers.forward import RepeatedWeights
 from ssft.compiler.frontend.layers.names import Names
 from ssft.compiler.repeats import Changed, Run, SequenceBuilder, change_counts, find_runs

@@ -6,7 +6,7 @@ import re
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.cost import weight_gradient_operations
-from ssft.compiler.analysis.phases import forward_operations
+from ssft.compiler.analysis.phases import forward_operations, is_checkpointed
 from ssft.compiler.backends.hw.graph import Origin
 from ssft.compiler.backends.hw.importing.masked_work import gradient_contractions, masked_macs
 from ssft.dialects._mlir import ir
@@ -41,8 +41,8 @@ class Origins:
         return Origin(name, self._phase(op), source_line(op.location))
 
     def _phase(self, op: ir.Operation) -> Phase:
-        if op in self._forward:
-            return "forward"
+        if op in self._forward or is_checkpointed(op):
+            return "forward"  # and what is computed again
         if op in self._weight_gradients or op.name in ("ssft.weight_grad", "ssft.scatter_add"):
             return "weight_gradient"
         if "<optimizer>" in str(op.location):
