@@ -82,12 +82,13 @@ def test_gathers_take_what_dma_takes(
 
 
 @given(machines, st.integers(1, 300), st.integers(1, 200), st.sampled_from((2, 4)))
-def test_columns_take_about_what_dma_takes(
+def test_columns_take_what_dma_takes(
     machine: Machine, rows: int, count: int, element: int
 ) -> None:
     transfer = dma.gather_columns(machine.dram, rows, count, element, 1024 * element)
     found = cost.columns_cycles(machine, rows, count, element, 1024 * element)
-    assert found == pytest.approx(dma.transfer_cycles(machine, transfer), rel=0.1, abs=4)
+    # Expected numbers of bursts and pages are rounded up after other roundings.
+    assert found == pytest.approx(dma.transfer_cycles(machine, transfer), rel=0.01, abs=1)
 
 
 def test_selecting_columns_costs_more_than_selecting_rows() -> None:

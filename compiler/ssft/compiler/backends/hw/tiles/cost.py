@@ -186,11 +186,19 @@ def columns_cycles(machine: Machine, rows: int, count: int, element_bytes: int, 
         return 0
     dram = machine.dram
     columns = max(pitch // element_bytes, count)
-    # The part of the bursts that holds a chosen column.
-    missed = max(0.0, 1 - count / columns) ** max(1, dram.burst_bytes // element_bytes)
-    bursts = math.ceil(-(-rows * pitch // dram.burst_bytes) * (1 - missed))
-    bursts = max(bursts, -(-rows * count * element_bytes // dram.burst_bytes))
-    in_page = max(1.0, dram.page_bytes / dram.burst_bytes * (1 - missed))
+
+    def touched(unit: int) -> int:
+        """Of pieces of `unit` bytes, how many hold a chosen column: expected, without return."""
+        size = max(1, unit // element_bytes)
+        others = columns - size - count
+        missed = 0.0
+        if others >= 0:
+            outside = math.lgamma(columns - size + 1) - math.lgamma(others + 1)
+            missed = math.exp(outside - math.lgamma(columns + 1) + math.lgamma(columns - count + 1))
+        return math.ceil(-(-rows * pitch // unit) * (1 - missed))
+
+    bursts = max(touched(dram.burst_bytes), -(-rows * count * element_bytes // dram.burst_bytes))
+    in_page = bursts / min(bursts, touched(dram.page_bytes))
     efficiency = min(float(interpolate(dram.efficiency.page, in_page)), dram.efficiency.stream)
     return math.ceil(bursts * dram.burst_bytes / (_bytes_per_cycle(machine) * efficiency))
 
