@@ -57,9 +57,8 @@ def compile(
     """
     from ssft.compiler.frontend import capture
 
-    if isinstance(memory_budget, str):
-        memory_budget = parse_bytes(memory_budget)
-    memory = MemoryRequest.of(checkpoint, memory_budget)
+    budget = None if memory_budget is None else parse_bytes(str(memory_budget))
+    memory = MemoryRequest.of(checkpoint, budget)
     if isinstance(recipe, str):
         recipe = Recipe.parse({"method": recipe})
     captured = capture(

@@ -7,6 +7,9 @@ from decimal import Decimal
 from ssft.compiler.diagnostics import UserError
 from ssft.hwmodel.config.units import spellings, split_quantity
 
+MOST = 2.0**63
+"""Sizes are less than this: what an i64 holds, and more than there is."""
+
 
 def parse_bytes(text: str) -> int:
     """Reads a size such as ``24GB``, ``1.5GiB`` or ``800000000``; a `UserError` says what is wrong.
@@ -16,7 +19,7 @@ def parse_bytes(text: str) -> int:
     """
     quantity = split_quantity(text)
     factor = spellings("B").get(quantity[1] or "B") if quantity else None
-    if quantity is None or factor is None or quantity[0] <= 0:
+    if quantity is None or factor is None or not 0 < quantity[0] < MOST / float(factor):
         raise UserError(
             f"'{text}' is no size of memory", notes=["write it as in 24GB or 1.5GiB"], exit_code=2
         )

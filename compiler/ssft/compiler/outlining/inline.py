@@ -45,6 +45,9 @@ def inline_layers(module: ir.Module | ir.Operation) -> int:
         operations = [op.operation for op in step.regions[0].blocks[0].operations]
         called = [_callee(op) for op in operations]
         calls = [number for number, name in enumerate(called) if name in functions]
+        for op in operations:
+            if len(op.regions):
+                _check_calls(op, f"'{op.name}' in the step", functions)
         constants = _Constants(step, operations[: calls[0]] if calls else operations)
         extra = {name: constants.shared_by(function) for name, function in functions.items()}
         for number in calls:
@@ -79,11 +82,29 @@ def _check(name: str, function: ir.Operation, functions: dict[str, ir.Operation]
             f"function '@{name}' has {len(blocks)} blocks",
             notes=["what is outlined from a step is straight-line code: one block"],
         )
-    inner = next((c for op in blocks[0].operations if (c := _callee(op.operation))), None)
-    if inner in functions:
+    *_, end = (op.operation for op in blocks[0].operations)
+    if end.name != "func.return":
+        raise UserError(f"function '@{name}' ends in '{end.name}', not in 'func.return'")
+    for op in blocks[0].operations:
+        _check_calls(op.operation, f"function '@{name}'", functions)
+
+
+def _check_calls(op: ir.Operation, where: str, functions: dict[str, ir.Operation]) -> None:
+    """Raises a UserError if `op` is or holds a call of an outlined function."""
+
+    found: list[str] = []  # what a callback of `walk` raises is not passed on
+
+    def look(inner: ir.Operation) -> ir.WalkResult:
+        callee = _callee(inner.operation)
+        if callee in functions:
+            found.append(str(callee))
+        return ir.WalkResult.ADVANCE
+
+    op.walk(look)
+    if found:
         raise UserError(
-            f"function '@{name}' calls '@{inner}'",
-            notes=["functions that are outlined from a step are called by the step alone"],
+            f"{where} calls '@{found[0]}'",
+            notes=["what is outlined from a step is called by the step alone, in its block"],
         )
 
 
@@ -122,8 +143,14 @@ def _inline(call: ir.Operation, function: ir.Operation, extra: list[ir.Value]) -
     block = copy.regions[0].blocks[0]
     for argument, value in zip(block.arguments, [*call.operands, *extra], strict=True):
         argument.replace_all_uses_with(value)
-    slots = list(call.attributes[SLOTS]) if SLOTS in call.attributes else []
     *operations, end = [op.operation for op in block.operations]
+    slots = _slots(call)
+    wanted = sum(SLOT in op.attributes for op in operations)
+    if len(slots) > wanted:
+        raise UserError(
+            f"a call of '@{_callee(call)}' has {len(slots)} entries in '{SLOTS}', "
+            f"and the function asks for {wanted}"
+        )
     for op in operations:
         if SLOT in op.attributes:
             _fill_slot(op, call, slots)
@@ -134,13 +161,34 @@ def _inline(call: ir.Operation, function: ir.Operation, extra: list[ir.Value]) -
     copy.erase()
 
 
-def _fill_slot(op: ir.Operation, call: ir.Operation, slots: list[ir.Attribute]) -> None:
-    number = ir.IntegerAttr(op.attributes[SLOT]).value
+def _slots(call: ir.Operation) -> list[ir.DictAttr]:
+    """The attributes that a call brings along, one dictionary for each operation that has some."""
+    if SLOTS not in call.attributes:
+        return []
+    attribute = call.attributes[SLOTS]
+    entries = list(attribute) if isinstance(attribute, ir.ArrayAttr) else [attribute]
+    for entry in entries:
+        if not isinstance(entry, ir.DictAttr):
+            raise UserError(
+                f"'{SLOTS}' of a call of '@{_callee(call)}' holds no dictionary: {entry}"
+            )
+        for named in entry:
+            if not named.name.startswith("ssft."):
+                raise UserError(
+                    f"'{SLOTS}' of a call of '@{_callee(call)}' names '{named.name}'",
+                    notes=["what differs between calls are attributes 'ssft.…'"],
+                )
+    return entries  # type: ignore[return-value]
+
+
+def _fill_slot(op: ir.Operation, call: ir.Operation, slots: list[ir.DictAttr]) -> None:
+    attribute = op.attributes[SLOT]
+    number = attribute.value if isinstance(attribute, ir.IntegerAttr) else -1
     if not 0 <= number < len(slots):
         raise UserError(
             f"a call of '@{_callee(call)}' has {len(slots)} entries in '{SLOTS}', "
-            f"and the function asks for number {number}"
+            f"and the function asks for number {attribute}"
         )
     del op.attributes[SLOT]
-    for entry in ir.DictAttr(slots[number]):
+    for entry in slots[number]:
         op.attributes[entry.name] = entry.attr

@@ -7,7 +7,7 @@
 
 // CHECK:      Pass Manager with 3 passes:
 // CHECK-NEXT: builtin.module(
-// CHECK-NEXT:   convert-ssft-to-linalg,
+// CHECK-NEXT:   convert-ssft-to-linalg{keep-barriers=false},
 // CHECK-NEXT:   canonicalize{{.*}},
 // CHECK-NEXT:   cse
 // CHECK-NEXT: )
@@ -17,13 +17,12 @@
 
 // NESTED:      Pass Manager with 2 passes:
 // NESTED:      func.func(cse,canonicalize{{{.*}}top-down=false}),
-// NESTED-NEXT: convert-ssft-to-linalg
+// NESTED-NEXT: convert-ssft-to-linalg{keep-barriers=false}
 
 // CHECK-LABEL: func.func @f
 // CHECK-NEXT:    tensor.extract_slice
-// CHECK-NEXT:    tensor.empty
-// CHECK-NEXT:    linalg.copy
-// CHECK-NEXT:    return
+// CHECK-NEXT:    bufferization.alloc_tensor() copy(
+// CHECK:         return
 func.func @f(%x: tensor<4xf32>) -> tensor<2xf32> {
   %r = "ssft.save_slice"(%x) {dim = 0 : i64, offset = 0 : i64, size = 2 : i64} : (tensor<4xf32>) -> tensor<2xf32>
   %dead = "ssft.save_slice"(%x) {dim = 0 : i64, offset = 2 : i64, size = 2 : i64} : (tensor<4xf32>) -> tensor<2xf32>

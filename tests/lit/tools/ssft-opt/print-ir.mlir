@@ -20,7 +20,7 @@
 // ALL: IR Dump Before convert-ssft-to-linalg: convert-ssft-to-linalg
 // ALL: "ssft.save_slice"
 // ALL: IR Dump After convert-ssft-to-linalg: convert-ssft-to-linalg
-// ALL: linalg.copy
+// ALL: bufferization.alloc_tensor() copy(
 
 // CHANGE:     IR Dump After CanonicalizerPass
 // CHANGE-NOT: IR Dump After CSEPass

@@ -82,9 +82,7 @@ def test_gathers_take_what_dma_takes(
 
 
 @given(machines, st.integers(1, 300), st.integers(1, 200), st.sampled_from((2, 4)))
-def test_columns_take_what_dma_takes(
-    machine: Machine, rows: int, count: int, element: int
-) -> None:
+def test_columns_take_what_dma_takes(machine: Machine, rows: int, count: int, element: int) -> None:
     transfer = dma.gather_columns(machine.dram, rows, count, element, 1024 * element)
     found = cost.columns_cycles(machine, rows, count, element, 1024 * element)
     # Expected numbers of bursts and pages are rounded up after other roundings.

@@ -18,6 +18,8 @@ from ssft.compiler.cost_model.parallel.plan import plan_costs
 from ssft.compiler.cost_model.parallel.plan_facts import PlanFacts, cuts, plan_facts, read_plan
 from ssft.compiler.cost_model.parallel.traffic import sent
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.driver import Options
+from ssft.compiler.memory_fit import MemoryRequest
 from ssft.compiler.tools.ssft_cost import main
 
 MODEL_FILE = """
@@ -163,6 +165,15 @@ def test_saved_plan_is_the_same(
     found = read_plan(tmp_path / "s2ft.mlir")
     assert found == replace(without, saved_inside=found.saved_inside, work_inside=found.work_inside)
     assert not any((*found.saved_inside, *found.work_inside))
+
+
+def test_recomputation_is_refused(tmp_path: Path):
+    file = tmp_path / "tiny.py"
+    file.write_text(MODEL_FILE)
+    options = Options(memory=MemoryRequest.of("layer", None))
+    plan = compile_file(file, Recipe("s2ft", ratio=0.25), abstract=True, options=options)
+    with pytest.raises(UserError, match="computes activations again"):
+        plan_facts(plan.module, "tiny")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -42,7 +42,7 @@ ROW_SHARE = 8
 """One row of a vector kernel's operands may take this fraction of the scratchpad."""
 
 SHARES = (
-    *((0.92, 0.5), (0.92, 0.4), (0.7, 0.5), (0.7, 0.4), (0.5, 0.4), (0.35, 0.4)),
+    *((0.96, 0.5), (0.92, 0.5), (0.92, 0.4), (0.7, 0.5), (0.7, 0.4), (0.5, 0.4), (0.35, 0.4)),
     *((0.2, 0.5), (0.2, 0.4), (0.1, 0.4), (0.0, 0.4), (0.0, 0.3), (0.0, ALONE)),
 )
 """Fractions of the scratchpad to keep whole buffers in, and of what is left for a kernel's slots.

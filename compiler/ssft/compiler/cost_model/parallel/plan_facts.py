@@ -16,7 +16,7 @@ from ssft.compiler.analysis import cost
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.contractions import as_contraction
 from ssft.compiler.analysis.liveness import VIEWS, bytes_of, saved_activations, storage
-from ssft.compiler.analysis.phases import forward_operations, used_values
+from ssft.compiler.analysis.phases import forward_operations, is_checkpointed, used_values
 from ssft.compiler.cost_model.parallel.plan_blocks import Block, Blocks
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.outlining import parse_flat
@@ -99,6 +99,11 @@ def plan_facts(module: ir.Module, name: str, *, blocks: bool = False) -> PlanFac
         signature = read_signature(module)
         step = step_ir.find_step(module.operation)
         operations = list(step_ir.operations(step))
+        if any(is_checkpointed(op) for op in operations):
+            raise UserError(
+                f"plan '{name}' computes activations again, which parallel costs do not model",
+                notes=["compile it with --checkpoint none"],
+            )
         forward_set = forward_operations(step)
         forward = [op for op in operations if op in forward_set]
         position = {op: number for number, op in enumerate(forward)}
