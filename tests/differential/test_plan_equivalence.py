@@ -1,6 +1,7 @@
 """A plan trains exactly what masked dense PyTorch trains: the contract that everything rests on.
 
-Twenty clipped steps (ten of MiniLM); losses, gradients, moments and weights are compared after each.
+Twenty clipped steps, ten of MiniLM; losses, gradients, moments and weights are compared after
+each.
 """
 
 from __future__ import annotations
