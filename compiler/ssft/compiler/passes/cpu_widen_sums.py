@@ -1,18 +1,23 @@
-"""``cpu-widen-sums``: add up half-precision numbers in single precision.
+"""``cpu-widen-sums``: add up half-precision numbers in single precision, and many in double.
 
 An accumulator in bfloat16 stops growing after 256 terms of equal size. PyTorch adds up in f32 and
 rounds the result, whatever the element type, and so do the providers of matrix products, which
-need no help: sums of products are left alone.
+need no help: products of matrices are left alone.
+
+An accumulator in f32 that sees many terms one after the other is off by more the more they are,
+where they are of one sign; PyTorch adds them up in a tree. Here long sums have an accumulator in
+f64. Sums that vector registers or `cpu-split-reductions` cut into many are not long.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ssft.compiler.analysis.contractions import as_contraction
+from ssft.compiler.analysis.contractions import as_contraction, indexing_maps
 from ssft.compiler.analysis.forms import starts_from_zeros
-from ssft.compiler.analysis.step import find_step
+from ssft.compiler.analysis.step import find_step, shape_of
 from ssft.compiler.passes import _build as build
 from ssft.compiler.passes._accumulators import accumulators
 from ssft.compiler.passes.base import Pass, PassContext
@@ -20,37 +25,75 @@ from ssft.dialects._mlir import ir
 
 _HALF = ("bf16", "f16")
 
+_PARTS = 32
+"""Sums in vector registers at a time, at least, if terms lie next to each other."""
+
 
 @dataclass(frozen=True)
 class CpuWidenSumsPass(Pass):
-    """Gives ``linalg.generic`` sums of bf16 and f16 an f32 accumulator; the result is rounded."""
+    """Gives ``linalg.generic`` sums a wider accumulator; the result is rounded.
+
+    Sums of bf16 and f16 get one in f32, long sums of f32 one in f64.
+    """
 
     argument: ClassVar[str] = "cpu-widen-sums"
+
+    long: int = field(
+        default=1024,
+        metadata={"help": "an f32 sum is long if it adds up so many terms one after the other"},
+    )
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites the sums in the block of ``@step``."""
         step = find_step(module)
         with module.context:
             for op in list(step.regions[0].blocks[0].operations):
-                if _adds_up_halves(op.operation):
-                    _widen(op.operation)
+                wide = self._accumulator(op.operation)
+                if wide is not None:
+                    _widen(op.operation, wide)
                     context.statistics["sums widened"] += 1
 
+    def _accumulator(self, op: ir.Operation) -> ir.Type | None:
+        """The type that `op` should add up in; None if its own is wide enough, or it is no sum."""
+        if op.name != "linalg.generic" or len(op.results) != 1:
+            return None
+        if [combiner.name for combiner in accumulators(op)] != ["arith.addf"]:
+            return None
+        if _is_matrix_product(op):
+            return None
+        element = str(ir.RankedTensorType(op.results[0].type).element_type)
+        if element in _HALF:
+            return ir.F32Type.get()
+        return ir.F64Type.get() if element == "f32" and _terms(op) >= self.long else None
 
-def _adds_up_halves(op: ir.Operation) -> bool:
-    if op.name != "linalg.generic" or len(op.results) != 1 or as_contraction(op) is not None:
-        return False
-    if str(ir.RankedTensorType(op.results[0].type).element_type) not in _HALF:
-        return False
-    return [combiner.name for combiner in accumulators(op)] == ["arith.addf"]
+
+def _is_matrix_product(op: ir.Operation) -> bool:
+    """Sums of products element by element are none: they are computed by loops, as other sums."""
+    found = as_contraction(op)
+    return found is not None and any(found.sizes[loop] > 1 for loop in (*found.m, *found.n))
 
 
-def _widen(op: ir.Operation) -> None:
+def _terms(op: ir.Operation) -> int:
+    """How many terms an accumulator of a sum sees one after the other."""
+    maps = indexing_maps(op)
+    if maps is None:
+        return 0
+    sizes: dict[int, int] = {}
+    for value, loops in zip(op.operands, maps, strict=True):
+        sizes.update(zip(loops, shape_of(value) or [], strict=False))
+    reduced = [loop for loop in sorted(sizes) if loop not in maps[-1]]
+    # Of several loops the outermost one is split off.
+    terms = math.prod(sizes[loop] for loop in reduced[1:] or reduced)
+    rank = max(map(len, maps))
+    adjacent = all(loops[-1] in reduced for loops in maps if len(loops) == rank)
+    return terms // _PARTS if adjacent else terms
+
+
+def _widen(op: ir.Operation, element: ir.Type) -> None:
     result = op.results[0]
     narrow = ir.RankedTensorType(result.type)
-    single = ir.F32Type.get()
     with ir.InsertionPoint(op), op.location:
-        wide = ir.RankedTensorType.get(narrow.shape, single)
+        wide = ir.RankedTensorType.get(narrow.shape, element)
         *inputs, start = op.operands
         if starts_from_zeros(op):
             start = build.fill_with_zero(wide)
