@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import thread_time
+from time import perf_counter, thread_time
 
 import numpy as np
 
@@ -124,6 +124,36 @@ class CpuProgram:
             notes[call.kernel] = call.note
         found = [KernelTime(k, notes[k], len(v), sum(v)) for k, v in times.items()]
         return sorted(found, key=lambda entry: -entry.seconds)
+
+    def time_phases(self, pointers: Sequence[int]) -> dict[str, float]:
+        """Runs one step in three parts, each as `run` does; seconds of each.
+
+        ``forward`` ends when the loss is written, ``update`` begins when a parameter or a state is
+        written for the first time, and ``backward`` is what is in between. Without clipping, the
+        first parameters are updated before the last gradients are known: ``update`` has these, too.
+        """
+        self._bind(pointers)
+        loss, update = self._phase_ends()
+        ends = {"forward": loss, "backward": update, "update": len(self._records)}
+        found, position, size = {}, 0, self._records.strides[0]
+        for phase, end in ends.items():
+            start = perf_counter()
+            self._run(self._records_at + position * size, end - position)
+            found[phase], position = perf_counter() - start, end
+        return found
+
+    def _phase_ends(self) -> tuple[int, int]:
+        """The numbers of the calls with which the forward and the backward pass are over."""
+        trained = {a.index for a in self.arguments if a.role in ("trainable", "state")}
+        losses = {number for number, result in enumerate(self.outputs) if result.role == "loss"}
+        loss, update = 0, len(self.schedule.calls)
+        for number, call in enumerate(self.schedule.calls):
+            written = [self.schedule.buffers[o.buffer] for o in call.operands if o.written]
+            if any(b.kind == "result" and b.number in losses for b in written):
+                loss = number + 1
+            if any(b.kind == "argument" and b.number in trained for b in written):
+                update = min(update, number)
+        return loss, max(loss, update)
 
     def _layout_cells(self) -> None:
         """Lays out the operand addresses of all calls, and the records that point to them.
