@@ -260,6 +260,24 @@ def test_compares_machines_programs_and_reports(hw, plan: Path, saved: Path, tmp
     assert "DRAM bandwidths differ" in shown
 
 
+def test_compares_two_plans(hw, plan: Path, tmp_path: Path):
+    """Of one model on one machine: what training a tenth of the rows saves over training all."""
+    dense, kept = tmp_path / "dense.mlir", tmp_path / "dense.json"
+    assert ssftc([str(REPOSITORY / "examples" / "tiny_llama.py"), "-o", str(dense)]) == 0
+    found = json.loads(hw("compare", dense, plan, "--json", "-"))
+    assert (found["first"], found["second"]) == (str(dense), str(plan))
+    rows = {row["figure"]: row for row in found["rows"]}
+    macs = rows["weight_gradient: multiply-adds"]
+    assert 0.05 < macs["ratio"] < 0.2
+    assert rows["forward: multiply-adds"]["ratio"] == 1
+    assert rows["update: DRAM bytes"]["ratio"] < 0.2
+    assert found["speed_up"] > 1
+    shown = hw("compare", dense, plan)
+    assert f"A = {dense}" in shown and f"B = {plan}" in shown and "the work differs" in shown
+    hw("simulate", dense, "--json", kept, "-q")
+    assert json.loads(hw("compare", kept, plan, "--json", "-"))["rows"] == found["rows"]
+
+
 LAYER = ("--tokens", 64, "--outputs", 1024, "--inputs", 1024, "--machine", "ssft-edge")
 
 

@@ -6,6 +6,9 @@ import numpy as np
 
 from ssft.hwmodel.timing.events import Simulation
 
+Change = tuple[int, int, int, int]
+"""Cycle, +1 or -1, and the extent: from this address up to, not including, that one."""
+
 
 def scratchpad_occupancy(simulation: Simulation) -> list[tuple[int, int]]:
     """Scratchpad bytes that belong to a live slot, as steps ``(cycle, bytes from then on)``.
@@ -14,23 +17,44 @@ def scratchpad_occupancy(simulation: Simulation) -> list[tuple[int, int]]:
     completion of the last command of its last one. That is a little long, so slots that follow each
     other at one address may overlap in time; their common bytes count once.
     """
+    return _covered(_changes(simulation))
+
+
+def peak_bytes_by_bank(simulation: Simulation) -> list[int]:
+    """The most bytes of each bank that belong to live slots at a time; banks by address.
+
+    A bank holds the next ``scratchpad.bytes / scratchpad.banks`` addresses, rounded up. Banks that
+    are never used could be switched off.
+    """
+    scratchpad = simulation.machine.scratchpad
+    size = -(-scratchpad.bytes // scratchpad.banks)
+    by_bank: list[list[Change]] = [[] for _ in range(scratchpad.banks)]
+    for cycle, delta, low, high in _changes(simulation):
+        for bank in range(low // size, min(-(-high // size), scratchpad.banks)):
+            part = max(low, bank * size), min(high, (bank + 1) * size)
+            by_bank[bank].append((cycle, delta, *part))
+    return [max((level for _, level in _covered(changes)), default=0) for changes in by_bank]
+
+
+def _changes(simulation: Simulation) -> list[Change]:
+    """When the slots' extents of the scratchpad are taken and given back, in order of time."""
     s = simulation
     begin = np.full(len(s.stream.operations) + 1, s.cycles, dtype=np.int64)
     end = np.zeros_like(begin)
     np.minimum.at(begin, s.stream.tag, s.start)
     np.maximum.at(end, s.stream.tag, s.complete)
-    changes: list[tuple[int, int, int, int]] = []
+    changes: list[Change] = []
     for slot in s.program.spm:
         span = slice(slot.first, slot.last + 1)
         born, dead = int(begin[span].min(initial=s.cycles)), int(end[span].max(initial=0))
         if born < dead and slot.bytes:
             extent = (slot.address, slot.address + slot.bytes)
             changes += [(born, 1, *extent), (dead, -1, *extent)]
-    return _covered(sorted(changes))
+    return sorted(changes)
 
 
-def _covered(changes: list[tuple[int, int, int, int]]) -> list[tuple[int, int]]:
-    """Steps of the bytes that intervals cover; a change is (cycle, +1 or -1, low, high)."""
+def _covered(changes: list[Change]) -> list[tuple[int, int]]:
+    """Steps of the bytes that intervals cover."""
     edges = np.unique([edge for _, _, *extent in changes for edge in extent])
     sizes, holders = np.diff(edges), np.zeros(max(0, len(edges) - 1), dtype=np.int64)
     level, steps = 0, {}

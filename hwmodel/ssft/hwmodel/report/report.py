@@ -11,6 +11,7 @@ from ssft.hwmodel.config import Constant, Machine
 from ssft.hwmodel.energy import energy
 from ssft.hwmodel.report.limits import DENOMINATORS, limits
 from ssft.hwmodel.report.occupancy import (
+    peak_bytes_by_bank,
     peak_dram_bytes,
     peak_scratchpad_bytes,
     scratchpad_occupancy,
@@ -73,6 +74,7 @@ def report(
         "waits": waits_section(s),
         "peak_spm_bytes": peak_scratchpad_bytes(s),
         "peak_live_spm_bytes": max((level for _, level in scratchpad_occupancy(s)), default=0),
+        "peak_live_spm_bytes_by_bank": peak_bytes_by_bank(s),
         "peak_dram_bytes": peak_dram_bytes(s),
         "commands": counters.commands(),
         "semaphores": counters.semaphores(),

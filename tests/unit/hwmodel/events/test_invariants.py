@@ -112,6 +112,7 @@ def test_the_cycles_of_a_unit_add_up(seed: int, size: int, preset: str):
 FASTER = [
     "dram.bandwidth={}TB/s", "tensor.pes={}000", "vector.lanes={}00000", "update.lanes={}00000",
     "index.lanes={}00000", "tensor.fill_cycles=0", "dram.latency=1e-9", "command.issue_cycles=0",
+    "scratchpad.bytes={}GiB", "scratchpad.banks={}000",
 ]  # fmt: skip
 
 

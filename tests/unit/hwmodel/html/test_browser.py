@@ -21,6 +21,9 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--
          "--window-size=1200,2400", "--virtual-time-budget=4000",
          "--host-resolver-rules=MAP * ~NOTFOUND")  # fmt: skip
 
+COEFFICIENTS = 8
+"""How many of the coefficients the page names: those that matter most."""
+
 WATCH = """<script>
 window.problems = [];
 addEventListener("error", (event) => problems.push(String(event.message)));
@@ -50,7 +53,8 @@ setTimeout(() => {
       if (!byId("tip").hidden) seen = byId("tip").textContent;
     }
   probe.tip = seen;
-  probe.rows = Object.fromEntries(["operations", "constants", "buffers", "units", "phases"]
+  probe.rows = Object.fromEntries(["operations", "constants", "buffers", "units", "phases",
+    "energy", "traffic", "critical"]
     .map((id) => [id, byId(id).querySelectorAll("tbody tr").length]));
   probe.points = byId("roofline").querySelectorAll("circle").length;
   const head = byId("operations").querySelectorAll("th")[3];
@@ -108,9 +112,13 @@ def test_everything_is_drawn(probe: Any, simulation: Simulation):
         "buffers": len(simulation.program.dram),
         "units": 5,
         "phases": 4,
+        "energy": len(found["energy"]["by_component"]) + COEFFICIENTS,
+        "traffic": len({p for way in found["dram_bytes"].values() for p, n in way.items() if n}),
+        "critical": len(found["critical_path"]["longest"]),
     }
     assert probe["points"] == sum(p["attained_flops"] > 0 for p in found["roofline"]["points"])
     assert probe["colours"]["timeline"] > 8
+    assert len(simulation.program.spm) > 1 and probe["colours"]["memory"] > 8
     longest = max(found["ops"], key=lambda op: op["critical_cycles"])
     assert probe["first"] == longest["name"]
 

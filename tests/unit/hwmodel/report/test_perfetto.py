@@ -14,7 +14,7 @@ from ssft.hwmodel import isa
 from ssft.hwmodel.config import load_machine
 from ssft.hwmodel.errors import MachineError
 from ssft.hwmodel.isa import Queue
-from ssft.hwmodel.report import trace, write_trace
+from ssft.hwmodel.report import report, trace, write_trace
 from ssft.hwmodel.timing.events import Simulation, simulate
 
 CRITICAL = 5
@@ -99,8 +99,14 @@ def test_counters_move_all_bytes_and_end_empty(
         assert steps[-1][1] == 0
         assert [ts for ts, _ in steps] == sorted(ts for ts, _ in steps)
     assert max(level for _, level in tracks["SPM bytes"]) == 8192
-    peak = simulation.machine.dram.bandwidth
-    assert max(rate for _, rate in tracks["DRAM read B/s"]) <= peak
+    peak, moved = simulation.machine.dram.bandwidth, report(simulation)["dram_moved_bytes"]
+    for way, by_purpose in moved.items():
+        steps = tracks[f"DRAM {way} B/s"]
+        assert max(rate for _, rate in steps) <= peak
+        spans = pairwise(steps)
+        seen = sum(rate * (end - begin) for (begin, rate), (end, _) in spans) / 1e6
+        # Times are whole nanoseconds, and rates whole bytes per second.
+        assert seen == pytest.approx(sum(by_purpose.values()), rel=0.02)
 
 
 def test_a_trace_is_written_whole_or_not_at_all(simulation: Simulation, tmp_path: Path):

@@ -99,6 +99,16 @@ def test_no_operation_beats_its_roofline(found: dict[str, Any]):
     assert [p["op"] for p in points] == [i for i, op in enumerate(found["ops"]) if op["macs"]]
 
 
+def test_banks_hold_what_the_scratchpad_holds(found: dict[str, Any]):
+    banks = found["peak_live_spm_bytes_by_bank"]
+    constants = found["machine"]["constants"]
+    count, size = (constants[f"scratchpad.{key}"]["value"] for key in ("banks", "bytes"))
+    assert len(banks) == count
+    assert max(banks) <= -(-size // count)
+    # Each bank's peak may be at another time.
+    assert max(banks) <= found["peak_live_spm_bytes"] <= sum(banks)
+
+
 def test_nothing_is_negative(found: dict[str, Any]):
     assert min(numbers(found)) >= 0
 

@@ -17,6 +17,7 @@ from ssft.hwmodel.isa import Program, Queue, SourceOp, SpmSlot
 from ssft.hwmodel.report import commands_csv, compare, operations_csv, report
 from ssft.hwmodel.report.occupancy import (
     bandwidth,
+    peak_bytes_by_bank,
     peak_scratchpad_bytes,
     scratchpad_occupancy,
 )
@@ -112,6 +113,16 @@ def test_bytes_that_two_slots_share_count_once():
     assert [level for _, level in scratchpad_occupancy(s)] == [80, 100, 68, 0]
     s.program.spm.clear()
     assert scratchpad_occupancy(s) == []
+
+
+def test_every_bank_has_a_peak_of_its_own():
+    """Slots a, b and c are at 0 to 64, 64 to 100 and 32 to 80; all three are live at a time."""
+    s = small()
+    s.program.spm.append(SpmSlot("c", 32, 48, 0, 2))
+    four = load_machine("ssft-server", ["scratchpad.bytes=110", "scratchpad.banks=4"])
+    assert peak_bytes_by_bank(simulate(s.program, four)) == [28, 28, 28, 16]
+    s.program.spm[:] = s.program.spm[1:2]
+    assert peak_bytes_by_bank(simulate(s.program, four)) == [0, 0, 20, 16]
 
 
 def test_bandwidth_integrates_to_the_bytes():
