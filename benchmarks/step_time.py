@@ -4,7 +4,7 @@ All contenders train the same model on the same batch with the same clipping and
 process, so that what else the machine does hits all alike. Before that, each runs alone in two
 processes with an empty cache and then with what the first has cached: these give the time to the
 first step and the memory. Prints a table of medians with 10 % and 90 % quantiles; every ratio is
-over the first contender, dense eager.
+over the first contender, dense eager; below it are those over the rivals that do the same job.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ from time import perf_counter, process_time
 from typing import Any
 
 WARM_UP = 3
+RIVALS = (
+    ("plan, S2FT", "torch.compile, S2FT by hand"),
+    ("plan, S2FT", "torch.compile, LoRA r16"),
+    ("plan, LoRA r16", "torch.compile, LoRA r16"),
+    ("plan, dense", "torch.compile, dense"),
+)
+"""Plans, and what users would take instead."""
 HERE = Path(__file__).parent
 
 
@@ -77,6 +84,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for key in ("median", "memory"):
             if key in figures:
                 figures[f"{key}_ratio"] = figures[key] / found[names[0]][key]
+    rivals = {
+        f"{plan} / {rival}": found[plan]["median"] / found[rival]["median"]
+        for plan, rival in RIVALS
+        if plan in found and rival in found
+    }
     return {
         "size": options.size,
         "threads": options.threads,
@@ -89,6 +101,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "torch": torch.__version__,
         "contenders": found,
+        "rivals": rivals,
     }
 
 
@@ -226,7 +239,10 @@ def show(result: dict[str, Any]) -> None:
             _number(figures, "memory_ratio", "{:.2f}"),
             *(_number(figures, key, "{:.2f}") for key in ("first_step_cold", "first_step_warm")),
         )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+    console.print(table)
+    for name, ratio in result["rivals"].items():
+        console.print(f"{name}: {ratio:.2f}")
 
 
 def _number(figures: dict[str, Any], key: str, text: str, factor: float = 1) -> str:
