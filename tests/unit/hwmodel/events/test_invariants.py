@@ -136,6 +136,15 @@ def test_better_machines_are_never_slower_with_one_direction(seed: int, preset: 
     assert better.cycles <= base.cycles
 
 
+@pytest.mark.parametrize("change", FASTER)
+def test_better_machines_are_hardly_slower_where_directions_share(change: str):
+    """Work that is done sooner may let a load meet a store that it would have missed."""
+    for seed in range(12):
+        base = timed(seed, 50, "ssft-server")
+        better = timed(seed, 50, "ssft-server", "fair", change.format(9))
+        assert better.cycles <= 1.01 * base.cycles
+
+
 @few
 @given(SEEDS, SIZES, PRESETS)
 def test_sharing_lies_between_its_bounds(seed: int, size: int, preset: str):
