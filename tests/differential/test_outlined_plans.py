@@ -166,3 +166,21 @@ def test_training_is_the_same_in_every_bit(device, tmp_path):
     assert one.keys() == other.keys()
     for name, value in one.items():
         np.testing.assert_array_equal(value, other[name])
+
+
+def test_a_checkpoint_of_either_form_resumes_with_the_other(tmp_path):
+    """They are the same plan, whatever the files are called."""
+    torch.manual_seed(0)
+    batch = {"x": torch.randn(4, 8)}
+    plan = compile(Chain(6), batch, loss=lambda out, batch: out, recipe=S2FT)
+    sessions = []
+    for outlined in (True, False):
+        plan.outlined = outlined
+        plan.save(tmp_path / f"{outlined}.mlir")
+        sessions.append(Session(tmp_path / f"{outlined}.mlir"))
+    for one, other in (sessions, reversed(sessions)):
+        one.step(batch)
+        one.save(tmp_path / "run.ckpt")
+        wanted = [one.step(batch) for _ in range(2)]
+        other.load(tmp_path / "run.ckpt")
+        assert [other.step(batch) for _ in range(2)] == wanted

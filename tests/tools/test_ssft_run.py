@@ -6,9 +6,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
+from safetensors.torch import load_file as torch_file
 
+from ssft.compiler.frontend.model_file import load_model_file
 from ssft.compiler.tools.ssftc import main as ssftc
+from ssft.runtime.comparison import relative_difference
+from ssft.runtime.executor import exact_device
 from ssft.runtime.tools.ssft_run import main
 
 
@@ -106,6 +111,79 @@ def test_comparison_that_differs_fails(capsys, plan):
     assert "DIFFERS" in out
 
 
+HIDDEN = "torch.relu(self.first(self.embedding(ids)))"
+DROPOUT = (HIDDEN, f"nn.functional.dropout({HIDDEN}, 0.5, self.training)")
+HALF = ("return Net()", "return Net().bfloat16()")
+
+
+@pytest.mark.parametrize("options", [[], ["--moments", "f32", "--master-weights"]])
+def test_compares_half_precision_within_its_rounding(capsys, write_model, tmp_path, options):
+    """Step by step; what rounding does not explain is seen, here another decay of the moments."""
+    path, result = tmp_path / "half.mlir", tmp_path / "run.json"
+    recipe = ["--recipe", "rows", "--ratio", "0.5"]
+    assert ssftc([str(write_model(HALF)), "-o", str(path), *recipe, *options]) == 0
+    common = [path, "--steps", "8", "--lr", "0.01", "--compare-to=torch"]
+    status, out, _ = run(capsys, *common, "--json", result)
+    assert status == 0, out
+    assert "of bf16 weights each step is compared by itself" in out
+    found = json.loads(result.read_text())
+    assert found["tolerance"] == 1 / 16
+    assert max(d["relative"] for d in found["differences"] if d["what"] == "exp_avg") > 1e-4
+    status, out, _ = run(capsys, *common, "--tolerance", "1e-6")
+    assert status == 1 and "DIFFERS" in out
+    other = "def optimizer(p):\n    return torch.optim.AdamW(p, 2e-4, betas=(0.8, 0.999))\n"
+    model = write_model(HALF, append=other)
+    status, out, _ = run(capsys, *common, "--model", model)
+    assert status == 1 and "DIFFERS" in out
+
+
+def test_dropout_draws_the_same_in_both(capsys, write_model, tmp_path):
+    path = tmp_path / "dropout.mlir"
+    assert ssftc([str(write_model(DROPOUT)), "-o", str(path)]) == 0
+    status, out, _ = run(capsys, path, "--steps", "3", "--seed", "5", "--compare-to=torch")
+    assert status == 0 and "note:" not in out, out
+
+
+def test_a_device_that_rounds_products_is_named(capsys, plan):
+    comparing = ["--steps", "1", "--compare-to=torch", "--tolerance", "1e-6"]
+    status, out, _ = run(capsys, plan, *comparing, "--device", "numpy:bf16")
+    assert status == 1 and "compare with --device numpy" in out
+
+
+@pytest.mark.parametrize(
+    ("device", "exact"),
+    [
+        ("cpu", None),
+        ("cpu:high", "cpu"),
+        ("cpu:medium,avx2", "cpu:avx2"),
+        ("ssft-hw:ssft-edge", "ssft-hw:ssft-edge:f32"),
+        ("ssft-hw:ssft-edge:bf16", "ssft-hw:ssft-edge:f32"),
+        ("ssft-hw:ssft-edge:f32", None),
+        ("numpy:bf16", "numpy"),
+        ("numpy:f32", None),
+        ("numpy", None),
+    ],
+)
+def test_devices_that_round_nothing(device, exact):
+    assert exact_device(device) == exact
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "relative"),
+    [
+        ([1.0, 2.0], [1.0, 4.0], 0.5),
+        ([np.nan, 2.0], [1.0, 2.0], np.inf),
+        ([1.0, 2.0], [np.nan, 2.0], np.inf),
+        ([np.nan, np.inf], [np.nan, np.inf], 0.0),
+        ([np.inf, 3.0], [np.inf, 2.0], 0.5),
+        ([np.inf, 2.0], [-np.inf, 2.0], np.inf),
+        ([], [], 0.0),
+    ],
+)
+def test_what_is_not_finite_is_no_small_difference(value, expected, relative):
+    assert relative_difference(np.array(value), np.array(expected)) == relative
+
+
 def test_constants_of_the_batch_reach_the_reference(capsys, write_model, tmp_path):
     model = write_model(
         ("def forward(self, ids, labels)", "def forward(self, ids, labels, scale=1.0)"),
@@ -135,6 +213,55 @@ def test_evaluates_a_split_once_without_training(capsys, plan, tmp_path):
     result = tmp_path / "run.json"
     assert run(capsys, plan, "--data", data, "--evaluate", "held_out", "--json", result)[0] == 0
     assert json.loads(result.read_text())["batches"] == 3
+
+
+def test_evaluates_without_dropout_by_the_plan_of_a_model_in_eval_mode(
+    capsys, write_model, tmp_path
+):
+    trained, result = tmp_path / "trained.safetensors", tmp_path / "run.json"
+    plan, evaluating = tmp_path / "plan.mlir", tmp_path / "evaluating.mlir"
+    options = ["--recipe", "rows", "--ratio", "0.5"]
+    assert ssftc([str(write_model(DROPOUT)), "-o", str(plan), *options]) == 0
+    assert run(capsys, plan, "--lr", "0.01", "-q", "--save", trained)[0] == 0
+    status, _, errors = run(capsys, plan, "--evaluate", "all")
+    assert status == 0 and "warning: the plan's model is in training mode" in errors
+    assert "dropout" in errors and "--weights FILE" in errors
+
+    model = write_model(DROPOUT, ("return Net()", "return Net().eval()"))
+    assert ssftc([str(model), "-o", str(evaluating)]) == 0
+    evaluate = ["--weights", trained, "--evaluate", "all", "--json", result]
+    status, _, errors = run(capsys, evaluating, *evaluate)
+    assert (status, errors) == (0, "")
+    definition = load_model_file(model)
+    network = definition.call("model")
+    network.load_state_dict(torch_file(trained))
+    with torch.no_grad():
+        expected = float(network(**definition.call("batch")))
+    assert json.loads(result.read_text())["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_trains_on_from_the_weights_of_another_run(capsys, plan, tmp_path):
+    """The same weights and fresh moments: not what training on would give, nor the plan's loss."""
+    saved, result = tmp_path / "saved.safetensors", tmp_path / "run.json"
+    common = [plan, "--lr", "0.01", "-q", "--json", result]
+    assert run(capsys, *common, "--save", saved)[0] == 0
+    losses = json.loads(result.read_text())["losses"]
+    assert run(capsys, *common, "--weights", saved, "--compare-to=torch")[0] == 0
+    found = json.loads(result.read_text())
+    assert found["equal"] and found["losses"][0] < losses[-1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--weights", "w", "--resume", "c"),
+        ("--weights", "w", "--adapter", "a"),
+        ("--resume", "c", "--compare-to=torch"),
+    ],
+)
+def test_options_that_exclude_each_other(capsys, plan, options):
+    status, _, errors = run(capsys, plan, *options)
+    assert status == 2 and "cannot be used with" in errors
 
 
 def test_missing_sidecar(capsys, plan, tmp_path):

@@ -183,6 +183,50 @@ def test_plan_cannot_be_masked_again(capsys, write_model, tmp_path):
     assert "is a plan already" in fails(capsys, plan, *again)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--gradients"], "--gradients comes too late"),
+        (["--max-grad-norm", "1"], "--max-grad-norm comes too late"),
+        (["--moments", "f32"], "--moments comes too late"),
+        (["--abstract"], "--abstract comes too late"),
+    ],
+)
+def test_options_of_models_are_not_ignored_with_plans(capsys, tmp_path, options, message):
+    plan = tmp_path / "plan.mlir"
+    plan.write_text("module attributes {ssft.version = 1 : i64} { func.func @step() { return } }")
+    assert message in fails(capsys, plan, "-o", tmp_path / "again.mlir", *options, status=2)
+
+
+def test_an_unknown_callee_is_one_line(capsys, tmp_path):
+    plan = tmp_path / "plan.mlir"
+    plan.write_text(
+        "func.func @step() {\n"
+        "  call @repeated_9() : () -> () "
+        'loc(callsite("<backward>" at fused["model.py":7:3, "b.py":1:2]))\n'
+        "  return\n}\n"
+    )
+    errors = fails(capsys, plan, "-o", tmp_path / "again.mlir").splitlines()
+    assert errors == [
+        f"{plan}: error: 'func.call' op 'repeated_9' does not reference a valid function",
+        f"{plan}: note: the operation comes from model.py:7:3",
+    ]
+
+
+def test_a_plan_through_a_pipe(tmp_path):
+    plan = tmp_path / "plan.mlir"
+    plan.write_text("module attributes {ssft.version = 1 : i64} { func.func @step() { return } }")
+    done = subprocess.run(
+        [sys.executable, "-m", "ssft.compiler.tools.ssftc", plan, "-o", "/dev/stdout"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "func.func @step" in done.stdout
+
+
 def test_nothing_trains_is_said(capsys, write_model, tmp_path):
     status, errors = run(capsys, write_model(), "-o", tmp_path / "p.mlir", "--recipe", "explicit")
     assert status == 0

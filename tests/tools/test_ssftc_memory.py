@@ -97,7 +97,7 @@ def test_nothing_fits(capsys, model):
     budget = ("--memory-budget", "64kB")
     plan = model.with_suffix(".mlir")
     errors = fails(capsys, model, *ARGUMENTS, "-o", plan, *budget)
-    assert "a step takes at least" in errors and "more than the budget of 0.1 MiB" in errors
+    assert "a step takes at least" in errors and "more than the budget of 62.5 KiB" in errors
     for kind in ("parameters that train: ", "optimizer states: ", "batch: ", "temporaries: "):
         assert f"note: {kind}" in errors
     assert "of the tokens" in errors
@@ -106,11 +106,20 @@ def test_nothing_fits(capsys, model):
     assert "with nothing computed again" in errors
 
 
+def test_a_budget_that_is_missed_by_a_byte_looks_smaller(capsys, model):
+    least = compiled(capsys, model, "--checkpoint", "layer")[0]["checkpoint"]["cpu"]["total"]
+    budget = ("--checkpoint", "layer", "--memory-budget", str(least - 1))
+    errors = fails(capsys, model, *ARGUMENTS, "-o", model.with_suffix(".mlir"), *budget)
+    assert f"at least {least:,} B (" in errors and f"the budget of {least - 1:,} B" in errors
+
+
 @pytest.mark.parametrize(
     ("options", "message", "status"),
     [
         (("--checkpoint", "auto"), "needs to know how much memory there is", 2),
         (("--memory-budget", "lots"), "'lots' is no size of memory", 2),
+        (("--checkpoint", "layer", "--emit=linalg"), "is computed again at stage 'linalg' yet", 2),
+        (("--memory-budget", "1GB", "--emit=torch"), "is computed again at stage 'torch' yet", 2),
     ],
 )
 def test_mistakes(capsys, model, options, message, status):

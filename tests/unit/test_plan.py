@@ -110,3 +110,10 @@ def test_a_plan_is_not_its_own_sidecar(tmp_path):
 def test_a_device_gets_the_text_alone():
     plan().save(os.devnull)
     assert not Path(os.devnull).with_suffix(".safetensors").exists()
+
+
+def test_standard_output_gets_the_text_alone(tmp_path, capfd):
+    """Also where it goes to a file: the weights would lie beside a device."""
+    plan().save("/dev/stdout")
+    assert "func.func @step" in capfd.readouterr().out
+    assert not Path("/dev/stdout.safetensors").exists()

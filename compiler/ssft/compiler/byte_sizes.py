@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import ceil
 
 from ssft.compiler.diagnostics import UserError
 from ssft.hwmodel.config.units import spellings, split_quantity
@@ -26,6 +27,43 @@ def parse_bytes(text: str) -> int:
     return int(Decimal(str(quantity[0])) * factor)
 
 
-def mebibytes(size: int) -> str:
-    """A size for people."""
-    return f"{size / 2**20:,.1f} MiB"
+def readable(size: float, *, decimal: bool = False) -> str:
+    """A size for people, in four digits: binary units, or those of the machines' files.
+
+    >>> readable(1572864), readable(1572864, decimal=True)
+    ('1.5 MiB', '1.573 MB')
+    """
+    value, unit = _scaled(size, decimal)
+    return f"{value:.4g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+
+
+def told_apart(first: float, second: float, *, decimal: bool = False) -> tuple[str, str]:
+    """Two sizes as `readable` has them, or in bytes if they would look the same.
+
+    >>> told_apart(1572864, 1572865)
+    ('1,572,864 B', '1,572,865 B')
+    """
+    texts = readable(first, decimal=decimal), readable(second, decimal=decimal)
+    if texts[0] == texts[1]:
+        texts = f"{first:,.0f} B", f"{second:,.0f} B"
+    return texts
+
+
+def enough(size: float) -> str:
+    """What to write for an option that must be at least `size`.
+
+    >>> enough(98_765_432)
+    '98.766MB'
+    """
+    value, unit = _scaled(size, decimal=True)
+    return f"{ceil(value)}B" if unit == "B" else f"{(int(1000 * value) + 1) / 1000:.3f}{unit}"
+
+
+def _scaled(value: float, decimal: bool) -> tuple[float, str]:
+    base, prefixes = (1000, "kMGT") if decimal else (1024, ("Ki", "Mi", "Gi", "Ti"))
+    unit = "B"
+    for prefix in prefixes:
+        if value < base:
+            break
+        value, unit = value / base, f"{prefix}B"
+    return value, unit

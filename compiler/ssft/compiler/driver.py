@@ -15,6 +15,7 @@ from ssft.compiler.analysis.step import find_step
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.memory_fit import MemoryRequest, checkpoint
 from ssft.compiler.outlining import inline_layers
+from ssft.compiler.pipelines.collect import parse_error
 from ssft.compiler.pipelines.named import DENSE, RECOGNISE, specialise
 from ssft.compiler.pipelines.run import run_pipeline, verify_each_pass
 from ssft.compiler.plan import FORMAT_VERSION, Plan
@@ -185,11 +186,7 @@ def parse_module(path: str | Path) -> tuple[ir.Context, ir.Module]:
         try:
             operation = ir.Operation.parse(text, source_name=str(path))
         except ir.MLIRError as error:
-            first = error.error_diagnostics[0] if error.error_diagnostics else None
-            message = first.message if first else "is no MLIR module"
-            raise UserError(
-                f"{message} ({first.location})" if first else message, str(path)
-            ) from None
+            raise parse_error(error, str(path)) from None
     if operation.operation.name != "builtin.module":
         raise UserError("the file holds no builtin.module", str(path))
     module = _as_module(operation)

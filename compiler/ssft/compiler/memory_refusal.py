@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ssft.compiler.analysis import cost
 from ssft.compiler.analysis.step import find_step
-from ssft.compiler.byte_sizes import mebibytes
+from ssft.compiler.byte_sizes import readable, told_apart
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import read_signature
 from ssft.dialects._mlir import ir
@@ -28,13 +28,13 @@ def refusal(module: ir.Module, mode: str, use: MemoryUse, budget: int) -> UserEr
     sizes = _by_kind(module)
     gradients = cost.memory_bytes(find_step(module.operation))["gradients"]
     how = {"none": "with nothing computed again"}.get(mode, f"with --checkpoint {mode}")
+    least, limit = told_apart(use.total, budget)
     return UserError(
-        f"a step takes at least {mebibytes(use.total)} ({how}), "
-        f"more than the budget of {mebibytes(budget)}",
+        f"a step takes at least {least} ({how}), more than the budget of {limit}",
         notes=[
-            *(f"{kind}: {mebibytes(size)}" for kind, size in sizes.items() if size),
-            f"temporaries: {mebibytes(use.arena)}, of which gradients of what trains "
-            f"{mebibytes(min(gradients, use.arena))}",
+            *(f"{kind}: {readable(size)}" for kind, size in sizes.items() if size),
+            f"temporaries: {readable(use.arena)}, of which gradients of what trains "
+            f"{readable(min(gradients, use.arena))}",
             *_remedies(sizes, use, gradients, budget),
         ],
     )
@@ -57,7 +57,7 @@ def _remedies(sizes: Counter[str], use: MemoryUse, gradients: int, budget: int) 
         found = True
         yield (
             f"with frozen weights read from their file a step takes "
-            f"{mebibytes(use.total - frozen)}: give --memory-budget to ssft-run instead, and "
+            f"{readable(use.total - frozen)}: give --memory-budget to ssft-run instead, and "
             "--checkpoint layer here"
         )
     if room > 0 and others:
@@ -70,11 +70,11 @@ def _remedies(sizes: Counter[str], use: MemoryUse, gradients: int, budget: int) 
         found = True
         yield (
             f"training less would fit: a recipe such as s2ft, or a smaller --ratio, saves up to "
-            f"{mebibytes(states + gradients)} of states and gradients"
+            f"{readable(states + gradients)} of states and gradients"
         )
     if not found:
         least = use.total - frozen - states - gradients - others
         yield (
             "none of a smaller batch, frozen weights in their file and training less is enough by "
-            f"itself; all together leave {mebibytes(least)}"
+            f"itself; all together leave {readable(least)}"
         )

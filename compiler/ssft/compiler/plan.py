@@ -10,7 +10,7 @@ from typing import Any
 
 from ssft.compiler.analysis.step import find_step
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.files import atomic_output, sha256_of
+from ssft.compiler.files import atomic_output, has_place, sha256_of
 from ssft.compiler.passes.ssft_outline_layers import OutlineLayersPass
 from ssft.compiler.permutation import axis_orders, permute
 from ssft.compiler.pipelines.run import run_pipeline
@@ -87,9 +87,8 @@ class Plan:
             UserError: a file cannot be written.
         """
         target = Path(path)
-        has_place = target.is_file() or not target.exists()
         with self.context, atomic_output(target) as text_file:
-            if self.weights is not None and has_place:
+            if self.weights is not None and has_place(target):
                 self._save_with_weights(target, text_file)
             else:
                 text_file.write_text(self.file_text(), encoding="utf-8")

@@ -253,9 +253,10 @@ def _file(attributes: Mapping[str, Any], key: str) -> WeightsFile | None:
     entry = attributes.get(key)
     if entry is None:
         return None
-    if not isinstance(entry, dict) or not {"file", "sha256"} <= set(entry):
-        raise UserError(f"module attribute 'ssft.{key}' needs the entries 'file' and 'sha256'")
-    return WeightsFile(entry["file"], entry["sha256"])
+    match entry:
+        case {"file": str(file), "sha256": str(digest)}:
+            return WeightsFile(file, digest)
+    raise UserError(f"module attribute 'ssft.{key}' needs the entries 'file' and 'sha256'")
 
 
 def _argument(index: int, type_: ir.Type, attributes: dict[str, Any]) -> ArgumentInfo:

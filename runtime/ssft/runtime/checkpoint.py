@@ -2,7 +2,7 @@
 
 Only what a step updates is stored: parameters that train, optimizer states and the step counter,
 as the plan lays them out, with the learning rate and the seed; and all choices of what trains,
-where index lists hold them. The hash of the plan is stored too, because the layout means nothing to
+where index lists hold them. Hashes of the plan are stored too, because the layout means nothing to
 another plan.
 """
 
@@ -18,11 +18,14 @@ from ssft.compiler.plan_schema import ArgumentInfo, StepSignature
 from ssft.compiler.tensor_files import read_safetensors
 from ssft.compiler.weights import Array, write_safetensors
 from ssft.runtime.index_lists import checked_list, with_complements
+from ssft.runtime.plan_text import PlanIdentity
 from ssft.runtime.weights_file import same_shape
 
 FORMAT = "ssft-checkpoint-1"
 STORED_ROLES = ("trainable", "state", "hyper", "step", "seed")
 _HISTORY = "history."
+_FILE, _STEP = "plan", "step"
+"""Hashes of the plan: of its text, and of what it says (`PlanIdentity`)."""
 
 
 def entry_name(argument: ArgumentInfo) -> str:
@@ -40,7 +43,7 @@ def save_checkpoint(
     path: str | os.PathLike[str],
     signature: StepSignature,
     arrays: Sequence[np.ndarray],
-    plan_hash: str,
+    plan: PlanIdentity,
     history: Sequence[Mapping[str, np.ndarray]],
 ) -> None:
     """Writes a checkpoint; if it cannot be written, an older one at `path` stays as it was."""
@@ -52,14 +55,14 @@ def save_checkpoint(
     for name in history[-1]:
         choices = np.stack([lists[name] for lists in history])
         stored[_HISTORY + name] = Array("i64", choices)
-    write_safetensors(path, stored, {"format": FORMAT, "plan": plan_hash})
+    write_safetensors(path, stored, {"format": FORMAT, _FILE: plan.file, _STEP: plan.step})
 
 
 def load_checkpoint(
     path: str | os.PathLike[str],
     signature: StepSignature,
     arrays: Sequence[np.ndarray],
-    plan_hash: str,
+    plan: PlanIdentity,
 ) -> list[dict[str, np.ndarray]]:
     """Copies a checkpoint into `arrays`, all of it or, if anything does not fit, nothing.
 
@@ -68,11 +71,11 @@ def load_checkpoint(
     file = read_safetensors(path)
     if file.metadata.get("format") != FORMAT:
         raise UserError(f"'{os.fspath(path)}' is not a checkpoint of this version")
-    if file.metadata.get("plan") != plan_hash:
-        raise UserError(
-            f"checkpoint '{os.fspath(path)}' belongs to another plan",
-            notes=["a checkpoint can be loaded only by the plan that it was saved with"],
-        )
+    if not _belongs_to(plan, file.metadata):
+        notes = ["a checkpoint can be loaded only by the plan that it was saved with"]
+        if _STEP not in file.metadata:
+            notes.append("one of an earlier version only by the very file, byte for byte")
+        raise UserError(f"checkpoint '{os.fspath(path)}' belongs to another plan", notes=notes)
     wanted = {entry_name(a): a for a in signature.arguments if _is_stored(a)}
     _check_entries(path, wanted, file.arrays)
     lists = {argument.name: argument for argument in signature.with_role("index")}
@@ -82,6 +85,13 @@ def load_checkpoint(
     for name, indices in with_complements(lists, history[-1]).items():
         np.copyto(arrays[lists[name].index], indices)
     return history
+
+
+def _belongs_to(plan: PlanIdentity, metadata: Mapping[str, str]) -> bool:
+    # The text is compared first: it needs no parsing, and does not depend on how MLIR prints.
+    if metadata.get(_FILE) == plan.file:
+        return True
+    return _STEP in metadata and metadata[_STEP] == plan.step
 
 
 def _history(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ssft.runtime.executor import exact_device
 from ssft.runtime.session import Session
 
 ZERO_GRADIENT = 1e-6
@@ -17,6 +19,18 @@ Adam divides a gradient by its own size, so rounding noise in a gradient that is
 zero (the bias of keys under softmax, for example) becomes a step of full size in a random
 direction. Such a parameter's moments and weights say nothing about equality.
 """
+
+TOLERANCE = 1e-3
+"""Largest relative difference of loss and states that counts as equal."""
+
+HALF_TOLERANCE = 2.0**-4
+"""The same for one step of half-precision weights: eight times the distance of bfloat16 numbers.
+
+PyTorch rounds every operation of such a model, and the optimizer's, to them; plans round less.
+"""
+
+_HALF = frozenset({"bf16", "f16"})
+_MASTERS = "master_remainder"
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,9 @@ class Difference:
 
 class Comparison:
     """Compares loss, weights and optimizer states with masked dense PyTorch after every step.
+
+    Random draws, as of dropout, are the plan's own in both. Of half-precision weights each step is
+    compared by itself, from the session's weights and states: rounding drives whole runs apart.
 
     Args:
         session: the session, before its first step.
@@ -47,8 +64,32 @@ class Comparison:
         self.reference.seed = session.seed or 0
         self.reference.steps = session.step_count
         self._start = session.state_dict()
+        self.half = sorted({a.dtype for a in session.signature.parameters} & _HALF)
+        """Types of half precision among the parameters."""
         self._worst: dict[tuple[str, str], float] = {}
         self._largest_gradient: dict[str, float] = {}
+
+    @property
+    def tolerance(self) -> float:
+        """The largest difference that counts as equal, unless the user says otherwise."""
+        return HALF_TOLERANCE if self.half else TOLERANCE
+
+    def hints(self, equal: bool) -> list[str]:
+        """What the user should know about the figures: how they come about, and how to see more."""
+        if self.half:
+            more = "" if equal else "rounding is more of a gradient that nearly cancels; "
+            return [
+                f"of {' and '.join(self.half)} weights each step is compared by itself, because "
+                f"rounding drives whole runs apart; {more}compile the model in float32 to compare "
+                "closely"
+            ]
+        exact = exact_device(self.session.device)
+        if equal or exact is None:
+            return []
+        return [
+            f"device {self.session.device} rounds the operands of products, and PyTorch does not: "
+            f"compare with --device {exact}"
+        ]
 
     def set_learning_rate(self, value: float) -> None:
         """Sets the reference's learning rate, as the session's was."""
@@ -70,11 +111,14 @@ class Comparison:
         for name, parameter in self.reference.trained.items():
             self._record(name, "weight", weights[name], _array(parameter))
             for key, value in states.get(name, {}).items():
-                self._record(name, key, value, _array(self.reference.state(name, key)))
+                if key != _MASTERS:  # PyTorch keeps no masters
+                    self._record(name, key, value, _array(self.reference.state(name, key)))
             gradient = self.reference.gradients.get(name)
             if gradient is not None:
                 size = float(gradient.abs().max())
                 self._largest_gradient[name] = max(self._largest_gradient.get(name, 0.0), size)
+        if self.half:
+            self.reference.set_state(weights, states)
 
     def differences(self) -> list[Difference]:
         """Returns the worst difference of every tensor, largest first; excluded ones last."""
@@ -109,12 +153,23 @@ class Comparison:
         return [name for name in frozen if now[name].tobytes() != self._start[name].tobytes()]
 
     def _record(self, name: str, what: str, value: np.ndarray, expected: np.ndarray) -> None:
-        value, expected = _wide(value), _wide(expected)
-        scale = float(np.abs(expected).max(initial=0.0))
-        error = float(np.abs(value - expected).max(initial=0.0))
-        relative = error / scale if scale else error
+        relative = relative_difference(_wide(value), _wide(expected))
         key = (name, what)
         self._worst[key] = max(self._worst.get(key, 0.0), relative)
+
+
+def relative_difference(value: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference over the largest magnitude that is expected.
+
+    Infinite if one is not a number where the other one is, or where they are infinite and differ.
+    """
+    same = (value == expected) | (np.isnan(value) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        off = np.where(same, 0.0, np.abs(value - expected))
+    error = float(off.max(initial=0.0))
+    scale = float(np.abs(expected).max(initial=0.0, where=np.isfinite(expected)))
+    relative = error / scale if scale else error
+    return relative if math.isfinite(relative) else math.inf
 
 
 def _array(tensor: Any) -> np.ndarray:

@@ -112,6 +112,19 @@ def cpu_options(device: str, cache: bool = True) -> CpuOptions:
     return CpuOptions(cache=cache, **chosen)
 
 
+def exact_device(device: str) -> str | None:
+    """The same device with products of unrounded operands; None if it rounds none already."""
+    kind, _, rest = device.partition(":")
+    if kind == "cpu":
+        words = [word for word in rest.split(",") if word not in ("high", "medium")]
+        exact = ":".join([kind, *filter(None, [",".join(words)])])
+    elif kind == "ssft-hw":
+        exact = f"{kind}:{rest.partition(':')[0]}:f32"
+    else:
+        exact = kind if rest == "bf16" else device
+    return None if exact == device else exact
+
+
 def _one_of(field: str) -> str:
     return f"at most one {field.replace('_', ' ')} of {', '.join(CPU_WORDS[field])}"
 

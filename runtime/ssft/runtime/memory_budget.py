@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ssft.compiler.byte_sizes import mebibytes, parse_bytes
+from ssft.compiler.byte_sizes import parse_bytes, readable, told_apart
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.plan_schema import StepSignature
 
 if TYPE_CHECKING:
     from ssft.compiler.backends.cpu import MemoryUse
 
-__all__ = ["argument_bytes", "mebibytes", "parse_bytes", "stays_in_file", "weights_to_map"]
+__all__ = ["argument_bytes", "parse_bytes", "stays_in_file", "weights_to_map"]
 
 
 def stays_in_file(signature: StepSignature) -> set[str]:
@@ -55,12 +55,13 @@ def weights_to_map(
     trained = sum(
         argument.bytes for argument in signature.arguments if argument.role == "trainable"
     )
+    least, limit = told_apart(kept, budget)
     raise UserError(
-        f"a step needs {mebibytes(kept)} beside the frozen weights in their file, "
-        f"more than the budget of {mebibytes(budget)}",
+        f"a step needs {least} beside the frozen weights in their file, "
+        f"more than the budget of {limit}",
         notes=[
-            f"temporaries are {mebibytes(memory.arena)}, parameters that train "
-            f"{mebibytes(trained)}, their states {mebibytes(states)}",
+            f"temporaries are {readable(memory.arena)}, parameters that train "
+            f"{readable(trained)}, their states {readable(states)}",
             _advice(memory.arena, trained + states),
         ],
     )

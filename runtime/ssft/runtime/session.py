@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +26,13 @@ from ssft.runtime.executor import Executor, find_executor, make_evaluator, make_
 from ssft.runtime.index_lists import IndexLists, checked_list
 from ssft.runtime.layout import full_layout, original, with_aliases
 from ssft.runtime.memory_budget import argument_bytes, weights_to_map
-from ssft.runtime.plan_text import check_version, parse_plan, read_plan
-from ssft.runtime.weights_file import load_measuring_step, load_weights, same_shape
+from ssft.runtime.plan_text import PlanIdentity, check_version, parse_plan, read_plan
+from ssft.runtime.weights_file import (
+    load_measuring_step,
+    load_weights,
+    same_shape,
+    weights_in_original_layout,
+)
 
 if TYPE_CHECKING:
     from ssft.compiler.backends.cpu import MemoryUse
@@ -122,7 +126,7 @@ class Session:
         self.directory: Path | None = None
         self._plan_path: Path | None = None
         self.allow_non_finite = allow_non_finite
-        self.plan_hash = hashlib.sha256(self._text.encode()).hexdigest()
+        self._identity = PlanIdentity(self._text)
         self._orders = axis_orders(signature.permutations)
         self._executor: Executor = self._found or make_executor(
             self.device, self._text, cache=self.cache
@@ -171,9 +175,10 @@ class Session:
         return loss
 
     def evaluate(self, batch: Mapping[str, Any]) -> float:
-        """Returns the loss of a batch without training on it.
+        """Returns the loss of a batch without training on it, with the draws of the next step.
 
-        The step is compiled a second time, without its backward pass, when this is first called.
+        The model stays in the mode in which it was compiled: in training mode, with dropout. The
+        step is compiled a second time, without its backward pass, when this is first called.
         """
         if self._evaluator is None:
             self._evaluator = make_evaluator(self.device, self._text, cache=self.cache)
@@ -379,7 +384,7 @@ class Session:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a checkpoint; an older one at `path` is replaced only by a complete one."""
-        save_checkpoint(path, self.signature, self._arrays, self.plan_hash, self._lists.history)
+        save_checkpoint(path, self.signature, self._arrays, self._identity, self._lists.history)
 
     def export_adapter(
         self, path: str | os.PathLike[str], base: Mapping[str, Array] | None = None
@@ -402,9 +407,28 @@ class Session:
         save_adapter(path, adapter)
         return adapter
 
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Replaces parameters and buffers by those of a file; states and step count stay.
+
+        The file is in the model's names and layout, as ``ssft-run --save`` writes it; of whatever
+        plan of the model. A bad one leaves the session unchanged.
+
+        Raises:
+            UserError: it lacks a parameter, or one differs in type; or weights stay in the plan's
+                file for the sake of a memory budget.
+        """
+        if self.mapped:
+            raise UserError(
+                "weights that stay in the plan's file cannot be replaced",
+                notes=["leave out the memory budget, or make it larger"],
+            )
+        found = weights_in_original_layout(path, self.signature, self._orders)
+        for number, data in found.items():
+            np.copyto(self._arrays[number], data)
+
     def load(self, path: str | os.PathLike[str]) -> None:
         """Continues from a checkpoint of the same plan; a bad one leaves the session unchanged."""
-        found = load_checkpoint(path, self.signature, self._arrays, self.plan_hash)
+        found = load_checkpoint(path, self.signature, self._arrays, self._identity)
         self._lists = IndexLists(self.signature, self._arrays, found)
 
 

@@ -231,8 +231,9 @@ def _optimizer(definition: ModelDefinition) -> Callable[..., torch.optim.Optimiz
 
 def _like(value: np.ndarray, tensor: Tensor) -> Tensor:
     array = torch.from_numpy(np.asarray(value, order="C"))
-    # bfloat16 travels as the bits of uint16.
-    return array.view(torch.bfloat16) if tensor.dtype == torch.bfloat16 else array
+    # bfloat16 travels as the bits of uint16; moments of such weights may be f32 in the plan.
+    travels = tensor.dtype == torch.bfloat16 and array.dtype == torch.uint16
+    return array.view(torch.bfloat16) if travels else array
 
 
 def _tensor(value: Any) -> Any:

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.tensor_files import read_safetensors
+from ssft.compiler.weights import Array, write_safetensors
 from ssft.runtime import Session
+from ssft.runtime.plan_text import PlanIdentity
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -227,6 +230,41 @@ def test_checkpoint_of_another_plan(session: Session, tmp_path: Path) -> None:
     expect("belongs to another plan", lambda: other.load(tmp_path / "run.ckpt"))
 
 
+def test_checkpoint_of_the_plan_written_otherwise(session: Session, tmp_path: Path) -> None:
+    """Where the model lay, what the files are called and source locations tell no plans apart."""
+    session.step(batch())
+    session.save(tmp_path / "run.ckpt")
+    text = plan_text(weights_file='ssft.source = "elsewhere/model.py",') + "// a comment"
+    other = Session.from_text(text, weights())
+    other.load(tmp_path / "run.ckpt")
+    assert other.step(batch()) == session.step(batch())
+
+
+def test_weights_tell_plans_apart_and_their_files_do_not(tmp_path: Path) -> None:
+    entry = 'ssft.weights = {{file = "{}", sha256 = "{}"}},'
+    texts = [
+        plan_text(weights_file=entry.format(*named))
+        for named in (("a", "0"), ("b", "0"), ("a", "1"))
+    ]
+    one, renamed, other = (PlanIdentity(text) for text in texts)
+    assert one.step == renamed.step != other.step
+
+
+def test_checkpoint_of_an_earlier_version(session: Session, tmp_path: Path) -> None:
+    """It has the hash of the plan's text alone."""
+    session.step(batch())
+    session.save(tmp_path / "run.ckpt")
+    file = read_safetensors(tmp_path / "run.ckpt")
+    old = {key: value for key, value in file.metadata.items() if key != "step"}
+    write_safetensors(tmp_path / "old.ckpt", file.arrays, old)
+    other = Session.from_text(plan_text(), weights())
+    other.load(tmp_path / "old.ckpt")
+    assert other.step_count == 1
+    changed = Session.from_text(plan_text() + "// a comment", weights())
+    error = expect("belongs to another plan", lambda: changed.load(tmp_path / "old.ckpt"))
+    assert "earlier version" in error.notes[-1]
+
+
 @pytest.mark.parametrize("kept", [0, 5, 60, -1])
 def test_truncated_checkpoint_changes_nothing(session: Session, tmp_path: Path, kept: int) -> None:
     path = tmp_path / "run.ckpt"
@@ -241,6 +279,25 @@ def test_truncated_checkpoint_changes_nothing(session: Session, tmp_path: Path, 
 def test_weights_are_no_checkpoint(session: Session, tmp_path: Path) -> None:
     write_plan(tmp_path)
     expect("is not a checkpoint", lambda: session.load(tmp_path / "plan.safetensors"))
+
+
+def test_weights_of_elsewhere(session: Session, tmp_path: Path) -> None:
+    """By any name of a tied parameter; a file that does not fit changes nothing."""
+    new = {name: Array("f32", data + 1) for name, data in weights().items()}
+    path = tmp_path / "new.safetensors"
+    write_safetensors(path, {"weight": new["weight"], "output.table": new["table"]})
+    session.load_weights(path)
+    fresh = Session.from_text(plan_text(), new)
+    assert [session.step(batch()) for _ in range(2)] == [fresh.step(batch()) for _ in range(2)]
+    before = session.state_dict()
+    for arrays, message in (
+        ({"weight": new["weight"]}, "lacks 'table'"),
+        ({**new, "table": Array("f64", weights()["table"].astype(np.float64))}, "is [5, 3] f64"),
+        ({**new, "table": Array("f32", np.zeros((3, 5), np.float32))}, "is [3, 5] f32"),
+    ):
+        write_safetensors(path, arrays)
+        expect(message, lambda: session.load_weights(path))
+    assert all(np.array_equal(before[name], data) for name, data in session.state_dict().items())
 
 
 def test_full_disk_keeps_the_old_checkpoint(

@@ -25,12 +25,17 @@ def find_step(module: ir.Operation) -> ir.Operation:
             f"function '@step' has {blocks} blocks",
             notes=["a step has a body, and the body is straight-line code: one block"],
         )
+    check_flat(module)
+    return step
+
+
+def check_flat(module: ir.Operation) -> None:
+    """Raises a `UserError` if parts of ``@step`` are outlined from it."""
     if any(OUTLINED in op.attributes for op in module.regions[0].blocks[0].operations):
         raise UserError(
             "function '@step' calls functions that were outlined from it",
             notes=["run ssft-inline-layers before"],
         )
-    return step
 
 
 def body(step: ir.Operation) -> ir.Block:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ssft.compiler.analysis.step import check_flat
 from ssft.compiler.passes import _build as build
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.dialects._mlir import ir
@@ -221,6 +222,7 @@ class ConvertSsftToLinalgPass(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites all functions of `module`; nothing of the ssft dialect is left but barriers."""
+        check_flat(module)  # what calls say of their functions' operations would be lost
         found: list[ir.Operation] = []
         kept = {BarrierOp.OPERATION_NAME} if self.keep_barriers else set()
 

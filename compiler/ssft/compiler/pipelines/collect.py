@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, cast
 
-from ssft.compiler.diagnostics import SourceLocation
+from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.dialects._mlir import ir
 
 Severity = Literal["error", "warning", "remark", "note"]
@@ -103,6 +104,23 @@ class DiagnosticCollector:
         own = diagnostic(severity, native.location, native.message, self.default_file)
         notes = tuple(self._convert(note) for note in native.notes)
         return Diagnostic(own.severity, own.location, own.message, own.notes + notes)
+
+
+def parse_error(
+    error: ir.MLIRError, file: str, what: str = "", notes: Sequence[str] = ()
+) -> UserError:
+    """Returns what is wrong with the text of `file`, which could not be parsed, in one line.
+
+    `what` comes before the message. What the verifier found has no place in the text: the error is
+    the file's, and a note names the code that the operation was made for.
+    """
+    first = error.error_diagnostics[0] if error.error_diagnostics else None
+    message = first.message if first else "it cannot be parsed"
+    place = source_location(first.location if first else "", file)
+    if place.file != file:
+        notes = [f"the operation comes from {place}", *notes]
+        place = SourceLocation(file)
+    return UserError(what + message, place, notes)
 
 
 def is_valid(op: ir.Operation) -> bool:

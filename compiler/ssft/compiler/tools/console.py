@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from ssft.compiler.byte_sizes import readable, told_apart
 from ssft.compiler.diagnostics import UserError
 
 _console = Console(stderr=True, highlight=False)
@@ -82,29 +83,24 @@ def report_tables(report: dict[str, Any]) -> None:
 
 def checkpointing_line(found: Mapping[str, Any]) -> None:
     """Says in one line what is computed again, what that saves, and what a step takes."""
-    saved, budget = found["saved_activations"], found["memory_budget"]
-    limit = f" of {_bytes(budget)}" if budget is not None else ""
+    saved, budget, total = found["saved_activations"], found["memory_budget"], found["cpu"]["total"]
+    peak = _bytes(total) if budget is None else " of ".join(told_apart(total, budget))
     again = f"{_count(found['recomputed_flops'])} FLOPs done again, saved activations "
     change = f"{again}{_bytes(saved['before'])} -> {_bytes(saved['after'])}"
     done = "everything saved is kept" if found["mode"] == "none" else change
-    _console.print(
-        f"checkpoint {found['mode']}: {done}, "
-        f"peak on the CPU {_bytes(found['cpu']['total'])}{limit}",
-        soft_wrap=True,
-    )
+    _console.print(f"checkpoint {found['mode']}: {done}, peak on the CPU {peak}", soft_wrap=True)
 
 
-def _count(value: int | None) -> str:
-    return "" if value is None else _scaled(value, ("", "k", "M", "G", "T", "P"), 1000)
+def _count(value: float | None) -> str:
+    if value is None:
+        return ""
+    unit = ""
+    for larger in "kMGTP":
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.4g} {unit}".rstrip()
 
 
 def _bytes(value: int | None) -> str:
-    return "" if value is None else _scaled(value, ("B", "KiB", "MiB", "GiB", "TiB"), 1024)
-
-
-def _scaled(value: float, units: tuple[str, ...], base: int) -> str:
-    for unit in units:
-        if value < base or unit == units[-1]:
-            return f"{value:.4g} {unit}".rstrip()
-        value /= base
-    raise AssertionError("unreachable")
+    return "" if value is None else readable(value)

@@ -165,7 +165,7 @@ def byte_unit(largest: float) -> tuple[str, float]:
     return next(unit for unit in _UNITS if largest >= 10 * unit[1] or unit is _UNITS[-1])
 
 
-_UNITS = (("GB", 1e9), ("MB", 1e6), ("KB", 1e3))
+_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 def _grid(columns: Sequence[str]) -> Grid:

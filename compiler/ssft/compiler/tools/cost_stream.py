@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table as Grid
 
+from ssft.compiler.byte_sizes import readable
 from ssft.compiler.cost_model.streaming.machine import (
     UNITS,
     Machine,
@@ -16,6 +18,7 @@ from ssft.compiler.cost_model.streaming.machine import (
     preset_names,
     quantity,
 )
+from ssft.compiler.cost_model.streaming.schedule import share_of
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.tools.cost_output import console, sentences
 from ssft.compiler.tools.cost_parallel_output import byte_unit
@@ -113,15 +116,16 @@ _QUEUES = {
 def show(found: dict[str, Any], assumed: Iterable[str]) -> None:
     """Prints a report."""
     out = console()
-    unit, size = byte_unit(10 * found["machine"]["device"])
-    out.print(f"[bold]{found['name']}[/], {found['method']}{_mode(found)}")
+    unit, size = byte_unit(10 * found["all_resident"]["peak_bytes"])
+    out.print(f"[bold]{escape(found['name'])}[/], {escape(str(found['method']))}{_mode(found)}")
     figures = {
         key: f"{found[key] / size:,.2f}"
         for key in ("peak_bytes", "least_bytes", "host_bytes", "ssd_bytes")
     }
-    resident, budget = found["all_resident"]["peak_bytes"] / size, found["machine"]["device"] / size
+    resident = found["all_resident"]["peak_bytes"] / size
     out.print(
-        f"device {figures['peak_bytes']} of {budget:,.2f} {unit} (at least "
+        f"device {figures['peak_bytes']} {unit} of "
+        f"{readable(found['machine']['device'], decimal=True)} (at least "
         f"{figures['least_bytes']}; without streaming {resident:,.2f}), host "
         f"{figures['host_bytes']} {unit}, SSD {figures['ssd_bytes']} {unit}"
     )
@@ -138,7 +142,7 @@ def show(found: dict[str, Any], assumed: Iterable[str]) -> None:
         "computing",
         "",
         f"{found['compute_seconds']:,.4g}",
-        f"{100 * found['compute_seconds'] / found['seconds']:.1f} %",
+        f"{100 * share_of(found['compute_seconds'], found['seconds']):.1f} %",
     )
     for queue, name in _QUEUES.items():
         entry = found["queues"][queue]
@@ -162,7 +166,7 @@ def _show_seconds(out: Any, found: dict[str, Any]) -> None:
     by = {"compute": "computing"} | _QUEUES
     out.print(
         f"step: [bold]{seconds:,.4g} s[/], bounded by: {by[found['bounded_by']]}; no schedule can "
-        f"take less than {bound:,.4g} s ({100 * (seconds / bound - 1):+.1f} %)"
+        f"take less than {bound:,.4g} s ({100 * share_of(seconds - bound, bound):+.1f} %)"
     )
     nothing = found["keeping_nothing_seconds"]
     others = [

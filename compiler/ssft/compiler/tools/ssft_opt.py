@@ -30,6 +30,7 @@ from ssft.compiler.pipelines.run import (
     run_pipeline,
 )
 from ssft.compiler.pipelines.text import Pipeline, print_expanded
+from ssft.compiler.sidecars import Sidecar, copy_sidecars, sidecars_of
 from ssft.compiler.tools import opt_expectations, opt_output
 from ssft.compiler.tools.opt_arguments import DEFAULT_MARKER, Arguments, parse_arguments
 from ssft.compiler.tools.opt_input import Chunk, context_for, parse, read_input, split
@@ -78,13 +79,18 @@ def _run(arguments: Arguments) -> int:
     marker = arguments.split_input_file
     chunks = [whole] if marker is None else split(whole, marker)
     outputs: list[bytes] = []
+    sidecars: list[Sidecar] = []
     ok = True
     for chunk in chunks:
         outcome = _process(chunk, pipeline, arguments)
         ok &= _report(outcome, chunk, arguments)
         outputs.append(outcome.output)
+        sidecars += outcome.sidecars
     separator = (f"\n{marker or DEFAULT_MARKER}\n").encode()
-    _write(arguments.output, separator.join(outputs), ok or len(chunks) > 1)
+    wanted = ok or len(chunks) > 1
+    if wanted and "-" not in (arguments.input, arguments.output):
+        copy_sidecars(sidecars, arguments.input, arguments.output)
+    _write(arguments.output, separator.join(outputs), wanted)
     return 0 if ok else 1
 
 
@@ -118,6 +124,8 @@ class _Outcome:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     """Further lines for the user: replay commands, internal errors."""
+    sidecars: list[Sidecar] = field(default_factory=list)
+    """Files beside the input that the output names, too."""
 
 
 def _process(chunk: Chunk, pipeline: Pipeline | None, arguments: Arguments) -> _Outcome:
@@ -143,6 +151,7 @@ def _process(chunk: Chunk, pipeline: Pipeline | None, arguments: Arguments) -> _
     if pipeline is not None and not _transform(op, chunk, pipeline, arguments, outcome):
         return outcome
     outcome.output = opt_output.module_bytes(op, arguments)
+    outcome.sidecars = sidecars_of(op)
     outcome.ok = True
     return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ssft.compiler.byte_sizes import readable
+from ssft.compiler.plan_schema import StepSignature
 from ssft.runtime.comparison import Difference
 from ssft.runtime.training import StepRecord
 
 if TYPE_CHECKING:
     from ssft.compiler.backends.cpu import MemoryUse
+    from ssft.runtime.comparison import Comparison
 
 _console = Console(highlight=False)
 
@@ -69,17 +73,28 @@ def print_start(memory: MemoryUse | None, mapped: int, from_cache: bool) -> None
     _console.print("compiled step: " + ("from the cache" if from_cache else "compiled now"))
     if memory is not None:
         _console.print(
-            f"memory of a step: {_mebibytes(memory.total)}: arguments "
-            f"{_mebibytes(memory.arguments)}, outputs {_mebibytes(memory.outputs)}, constants "
-            f"{_mebibytes(memory.constants)}, arena {_mebibytes(memory.arena)} (temporaries in use "
-            f"at once: {_mebibytes(memory.alive)})"
+            f"memory of a step: {readable(memory.total)}: arguments "
+            f"{readable(memory.arguments)}, outputs {readable(memory.outputs)}, constants "
+            f"{readable(memory.constants)}, arena {readable(memory.arena)} (temporaries in use "
+            f"at once: {readable(memory.alive)})"
         )
     if mapped:
-        _console.print(f"of the arguments, {_mebibytes(mapped)} stay in their file")
+        _console.print(f"of the arguments, {readable(mapped)} stay in their file")
 
 
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB"
+def warn_of_training_mode(signature: StepSignature) -> None:
+    """Says what of a model in training mode is still there when it is evaluated, if anything."""
+    found = ["random draws such as dropout"] if any(signature.with_role("seed")) else []
+    if any(a.buffer and signature.update_of(a.index) for a in signature.arguments):
+        found.append("norms by the batch's own statistics")
+    if found:
+        what = " and ".join(found)
+        for line in (
+            f"warning: the plan's model is in training mode, and evaluated in it, with {what}",
+            "note: to do without, compile the model in eval mode, and run that plan with "
+            "--weights FILE, which --save wrote",
+        ):
+            print(f"ssft-run: {line}", file=sys.stderr)
 
 
 def print_summary(result: dict[str, Any]) -> None:
@@ -92,11 +107,15 @@ def print_summary(result: dict[str, Any]) -> None:
     )
 
 
-def print_verdict(worst: Difference | None, tolerance: float, equal: bool) -> None:
+def print_verdict(comparison: Comparison, tolerance: float, equal: bool) -> None:
     """Prints whether the plan trained what masked dense PyTorch trained."""
+    worst = comparison.largest()
     size = "nothing" if worst is None else f"{worst.relative:.1e}"
     verdict = "equal to masked dense PyTorch" if equal else "[bold red]DIFFERS[/] from PyTorch"
-    _console.print(f"{verdict}: loss and optimizer states within {size} (tolerance {tolerance:g})")
+    within = f"loss and optimizer states within {size} (tolerance {tolerance:g})"
+    _console.print(f"{verdict}: {within}", soft_wrap=True)
+    for hint in comparison.hints(equal):
+        _console.print(f"note: {hint}", soft_wrap=True)
 
 
 def print_comparison(differences: list[Difference], changed: list[str], rows: int = 12) -> None:

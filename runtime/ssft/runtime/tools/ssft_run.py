@@ -17,7 +17,7 @@ from ssft.compiler.diagnostics import UserError
 from ssft.compiler.files import check_directory, write_text
 from ssft.compiler.tools.console import Progress, print_error
 from ssft.compiler.weights import Array, write_safetensors
-from ssft.runtime.comparison import Comparison
+from ssft.runtime.comparison import HALF_TOLERANCE, TOLERANCE, Comparison
 from ssft.runtime.memory_budget import parse_bytes
 from ssft.runtime.session import NonFiniteLossError, Session
 from ssft.runtime.tools.display import (
@@ -26,6 +26,7 @@ from ssft.runtime.tools.display import (
     print_start,
     print_summary,
     print_verdict,
+    warn_of_training_mode,
 )
 from ssft.runtime.training import StepRecord, summary, train
 
@@ -70,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--steps", type=int, default=10, help="how many (default 10)")
     training.add_argument("--lr", type=float, help="learning rate (default: the plan's)")
     training.add_argument("--seed", type=int, help="seed of the model's random numbers")
+    training.add_argument(
+        "--weights", metavar="FILE", help="start from these (what --save wrote), not the plan's own"
+    )
     training.add_argument("--resume", metavar="FILE", help="continue from this checkpoint")
     training.add_argument("--allow-non-finite", action="store_true", help="go on after NaN losses")
     output = parser.add_argument_group("output")
@@ -90,9 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument(
         "--tolerance",
         type=float,
-        default=1e-3,
         metavar="R",
-        help="largest relative difference of loss and states that passes --compare-to (1e-3)",
+        help="largest relative difference of loss and states that passes --compare-to (default "
+        f"{TOLERANCE:g}; of one step of half-precision weights {HALF_TOLERANCE:g})",
     )
     output.add_argument("--model", metavar="FILE", help="model file (default: the plan's)")
     loudness = output.add_mutually_exclusive_group()
@@ -125,12 +129,7 @@ def _run(parsed: argparse.Namespace) -> int:
         if (value := getattr(parsed, option)) < 1:
             name = option.replace("_", "-")
             raise UserError(f"--{name} is {value}, not at least 1", exit_code=2)
-    if parsed.resume and parsed.compare_to:
-        raise UserError(
-            "--compare-to cannot be used with --resume",
-            notes=["the comparison starts PyTorch from the plan's own weights"],
-            exit_code=2,
-        )
+    _check_combinations(parsed)
     for path in (parsed.save, parsed.adapter, parsed.checkpoint, parsed.json):
         check_directory(path)
     budget = parse_bytes(parsed.memory_budget) if parsed.memory_budget else None
@@ -147,6 +146,8 @@ def _run(parsed: argparse.Namespace) -> int:
         )
     if parsed.verbose and not parsed.quiet:
         print_start(session.memory, session.mapped_bytes, session.from_cache)
+    if parsed.weights:
+        session.load_weights(parsed.weights)
     if parsed.resume:
         session.load(parsed.resume)
     if parsed.lr is not None:
@@ -156,6 +157,17 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.evaluate:
         return _evaluate(parsed, session)
     return _train(parsed, session)
+
+
+def _check_combinations(parsed: argparse.Namespace) -> None:
+    for first, second, why in (
+        ("resume", "compare_to", "the comparison begins where optimizer states are zero"),
+        ("weights", "resume", "a checkpoint goes on with the weights that it was made with"),
+        ("weights", "adapter", "an adapter is what training changed in the plan's own weights"),
+    ):
+        if getattr(parsed, first) and getattr(parsed, second):
+            names = [f"--{name.replace('_', '-')}" for name in (first, second)]
+            raise UserError(f"{names[1]} cannot be used with {names[0]}", notes=[why], exit_code=2)
 
 
 def _train(parsed: argparse.Namespace, session: Session) -> int:
@@ -199,11 +211,12 @@ def _train(parsed: argparse.Namespace, session: Session) -> int:
         result["differences"] = [vars(difference) for difference in differences]
         result["frozen_changed"] = changed
         worst = comparison.largest()
-        equal = not changed and (worst is None or worst.relative <= parsed.tolerance)
-        result["equal"] = equal
+        tolerance = comparison.tolerance if parsed.tolerance is None else parsed.tolerance
+        equal = not changed and (worst is None or worst.relative <= tolerance)
+        result |= {"tolerance": tolerance, "equal": equal}
         if not parsed.quiet:
             print_comparison(differences, changed)
-            print_verdict(worst, parsed.tolerance, equal)
+            print_verdict(comparison, tolerance, equal)
         _write_json(parsed, result)
         return 0 if equal else 1
     _write_json(parsed, result)
@@ -216,6 +229,7 @@ def _checkpoint(parsed: argparse.Namespace, session: Session, records: list[Step
 
 
 def _evaluate(parsed: argparse.Namespace, session: Session) -> int:
+    warn_of_training_mode(session.signature)
     losses = [session.evaluate(batch) for batch in _batches(parsed, session, parsed.evaluate)]
     if not losses:
         raise UserError(f"the split '{parsed.evaluate}' has no batches")

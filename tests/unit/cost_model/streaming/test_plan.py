@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,13 @@ def test_command(path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         (["--memory-budget", "24 apples"], 2, "is not in B"),
         (["--machine", "rtx4090"], 2, "rtx4090-workstation"),
         (["--zeroth-order", "--optimizer", "host"], 2, "no optimizer"),
+        (["--memory-budget", "0"], 2, "device of the machine is 0 B"),
+        (["--host-bandwidth", "0B/s"], 2, "to_device of the machine is 0 B/s"),
+        (["--ssd-bandwidth", "1e-290"], 2, "ssd_read of the machine is 1e-290 B/s"),
+        (["--compute", "1e-200FLOP/s"], 2, "compute of the machine is 1e-200 FLOP/s"),
+        (["--compute", "1e300FLOP/s"], 2, "from 1 to 1e+24 FLOP/s"),
+        (["--host-update", "0.5"], 2, "host_update of the machine is 0.5 elements/s"),
+        (["--host", "1e999"], 2, "host of the machine is inf B"),
     ],
 )
 def test_refusals(
@@ -146,6 +154,35 @@ def test_refusals(
 ):
     assert main(["stream", path, *arguments]) == code
     assert said in capsys.readouterr().err
+
+
+def test_what_is_said_to_fit_fits(path: str, step: Step, capsys: pytest.CaptureFixture[str]):
+    """A byte less than what is needed looks like less, and what is offered is enough."""
+    least = int(stream(step, MACHINE).least)
+    assert main(["stream", path, "--memory-budget", str(least - 1)]) == 1
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert f"the device has {least - 1:,} B, and the step needs {least:,} B" in said
+    offered = re.findall(r"--memory-budget (\S+);", said)[0]
+    assert main(["stream", path, "--memory-budget", offered, "--host", "1kB", "--ssd", "0"]) == 1
+    offered_host = re.findall(r"--host (\S+)", capsys.readouterr().err)[0]
+    assert offered_host[0] != "0"
+    fits = ["--memory-budget", offered, "--host", offered_host, "--ssd", "0", "--json", "-"]
+    assert main(["stream", path, *fits]) == 0
+
+
+def test_a_step_that_computes_nothing_takes_no_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+):
+    plan = tmp_path / "[idle].mlir"
+    plan.write_text(
+        'module attributes {ssft.method = "full"} {\n'
+        '  func.func @step(%x: tensor<4xf32> {ssft.role = "input", ssft.name = "x"})\n'
+        '      -> (tensor<4xf32> {ssft.role = "loss"}) { return %x : tensor<4xf32> }\n}\n'
+    )
+    assert main(["stream", str(plan)]) == 0
+    text = capsys.readouterr().out
+    assert "[idle], full" in text and "inf" not in text and "nan" not in text
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("name", preset_names())

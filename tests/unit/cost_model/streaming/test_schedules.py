@@ -143,15 +143,15 @@ def test_two_weights_by_hand(two: Schedule):
 
 def test_what_was_sent_away_is_fetched_when_it_has_arrived():
     """It leaves after one second, takes ten, and ten to come back: there is no room to keep it."""
-    segments = tuple(Segment("forward", 10.0, 9.0 * (n == 1)) for n in range(3))
-    tensors = (Tensor("a", "activation", 10.0, (0, 2), (0,)),)
+    segments = tuple(Segment("forward", 10.0, 18.0 * (n == 1)) for n in range(3))
+    tensors = (Tensor("a", "activation", 20.0, (0, 2), (0,)),)
     step = Step("one", "full", segments, tensors, (), 0.0)
-    made = stream(step, Machine(10.0, 100.0, 0.0, 1.0, 1.0, 1.0, 1.0, 10.0, 1.0)).best
-    assert check(made) == 10.0
+    made = stream(step, Machine(20.0, 200.0, 0.0, 2.0, 2.0, 2.0, 2.0, 10.0, 1.0)).best
+    assert check(made) == 20.0
     assert [(t.start, t.end) for t in made.transfers] == [(1.0, 11.0), (12.0, 22.0)]
     # By way of the SSD: it is read when it is written.
-    machine, stays = Machine(10.0, 40.0, 1e9, 1.0, 1.0, 5.0, 0.5, 10.0, 1.0), visits(step)
-    made = Timeline(step, machine, stays, gaps(step, stays), set(), Homes({0: "ssd"}, 20.0)).run()
+    machine, stays = Machine(20.0, 80.0, 1e9, 2.0, 2.0, 10.0, 1.0, 10.0, 1.0), visits(step)
+    made = Timeline(step, machine, stays, gaps(step, stays), set(), Homes({0: "ssd"}, 40.0)).run()
     check(made)
     ends = {t.queue: (t.start, t.end) for t in made.transfers}
     assert ends["ssd_write"] == (11.0, 31.0) and ends["ssd_read"] == (31.0, 33.0)

@@ -33,6 +33,7 @@ from ssft.compiler.backends.hw.tiles.choice import ALONE, Precision, Room, TileC
 from ssft.compiler.backends.hw.tiles.search import TilingError
 from ssft.compiler.diagnostics import SourceLocation, UserError
 from ssft.compiler.outlining import parse_flat
+from ssft.compiler.pipelines.collect import parse_error
 from ssft.compiler.plan_schema import StepSignature, read_signature
 from ssft.dialects._mlir import ir
 from ssft.hwmodel.config import Machine, load_machine, preset_names
@@ -73,10 +74,8 @@ def _parse(text: str) -> ir.Module:
     try:
         return parse_flat(text)
     except ir.MLIRError as error:
-        raise UserError(
-            f"the plan cannot be parsed: {error.message}",
-            notes=["a plan is the text that 'ssftc model.py -o plan.mlir' writes, not its path"],
-        ) from None
+        notes = ["a plan is the text that 'ssftc model.py -o plan.mlir' writes, not its path"]
+        raise parse_error(error, "plan", "the plan cannot be parsed: ", notes) from None
 
 
 def lower(

@@ -20,6 +20,7 @@ from ssft.compiler.analysis.phases import forward_operations, is_checkpointed, u
 from ssft.compiler.cost_model.parallel.plan_blocks import Block, Blocks
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.outlining import parse_flat
+from ssft.compiler.pipelines.collect import parse_error
 from ssft.compiler.plan_schema import ArgumentInfo, StepSignature, item_bytes, read_signature
 from ssft.compiler.report import trainable_elements
 from ssft.dialects._mlir import ir
@@ -90,7 +91,7 @@ def read_module(path: str | Path) -> ir.Module:
     try:
         return parse_flat(text)
     except ir.MLIRError as error:
-        raise UserError(f"not a plan: {error.message}", str(path)) from None
+        raise parse_error(error, str(path), "not a plan: ") from None
 
 
 def plan_facts(module: ir.Module, name: str, *, blocks: bool = False) -> PlanFacts:

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
+from ssft.compiler.byte_sizes import enough, readable, told_apart
 from ssft.compiler.cost_model.streaming.gaps import Gap
 from ssft.compiler.cost_model.streaming.machine import Machine
 from ssft.compiler.cost_model.streaming.step import Step
@@ -82,14 +83,12 @@ def _traffic(
 
 
 def _too_little(total: float, staging: float, machine: Machine) -> UserError:
-    needed = total + 2 * staging
+    needs, have = told_apart(total, machine.host + machine.ssd, decimal=True)
+    both, buffers = (readable(size, decimal=True) for size in (total + 2 * staging, 2 * staging))
     return UserError(
-        f"what does not stay on the device takes {total / 1e9:,.2f} GB, and host and SSD have "
-        f"{(machine.host + machine.ssd) / 1e9:,.2f} GB",
+        f"what does not stay on the device takes {needs}, and host and SSD have {have}",
         notes=[
-            f"it fits into {total / 1e9:,.2f} GB of the host's memory without an SSD "
-            f"(--host {total / 1e9:.2f}GB)",
-            f"or into {needed / 1e9:,.2f} GB of both, of which the host needs "
-            f"{2 * staging / 1e9:,.2f} GB for buffers",
+            f"it fits into the host's memory without an SSD: --host {enough(total)}",
+            f"or into {both} of both, of which the host needs {buffers} for buffers",
         ],
     )

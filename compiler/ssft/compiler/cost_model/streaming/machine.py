@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ UNITS = {
     "host_update": "elements/s",
 }
 
+MOST = 1e24
+"""The largest constant: seconds and their ratios stay numbers."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -48,11 +51,14 @@ class Machine:
     host_update: float
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least = 0.0 if field.name in ("host", "ssd") else 1e-300
-            if not least <= value < float("inf"):
-                raise UserError(f"{field.name} of the machine is {value:g}", exit_code=2)
+        for name, unit in UNITS.items():
+            value, least = getattr(self, name), 0.0 if name in ("host", "ssd") else 1.0
+            if not least <= value <= MOST:
+                raise UserError(
+                    f"{name} of the machine is {value:g} {unit}",
+                    notes=[f"it can be from {least:g} to {MOST:g} {unit}"],
+                    exit_code=2,
+                )
 
 
 def quantity(text: str, unit: str) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ssft.compiler.cost_model.streaming.bound import least_seconds
 from ssft.compiler.cost_model.streaming.check import check
-from ssft.compiler.cost_model.streaming.schedule import Schedule
+from ssft.compiler.cost_model.streaming.schedule import Schedule, share_of
 from ssft.compiler.cost_model.streaming.search import Found
 from ssft.compiler.cost_model.streaming.step import KINDS
 
@@ -41,7 +41,7 @@ def stream_report(found: Found) -> dict[str, Any]:
             queue: {
                 "amount": moved[queue],
                 "seconds": seconds,
-                "busy": seconds / best.seconds,
+                "busy": share_of(seconds, best.seconds),
             }
             for queue, seconds in busy.items()
         },

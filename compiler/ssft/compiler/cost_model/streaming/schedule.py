@@ -77,3 +77,8 @@ class Schedule:
         for transfer in self.transfers:
             found[transfer.queue] += transfer.bytes
         return found
+
+
+def share_of(part: float, whole: float) -> float:
+    """`part` of `whole`; 0 of nothing, as in a step that neither computes nor moves anything."""
+    return part / whole if whole else 0.0

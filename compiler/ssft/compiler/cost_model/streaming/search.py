@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ssft.compiler.byte_sizes import enough, readable, told_apart
 from ssft.compiler.cost_model.streaming.gaps import Gap, Visit, bridged, gaps, occupied, visits
 from ssft.compiler.cost_model.streaming.homes import homes
 from ssft.compiler.cost_model.streaming.machine import Machine
@@ -120,15 +121,17 @@ def _too_small(
         if any(first <= worst <= last for first, last in stays)
     ]
     largest = sorted(here, key=lambda tensor: -tensor.bytes)[:3]
-    parts = ", ".join(f"{t.name} ({t.kind}) {t.bytes / 1e9:,.3f} GB" for t in largest)
-    least = float(base.max()) / 1e9
+    parts = ", ".join(f"{t.name} ({t.kind}) {readable(t.bytes, decimal=True)}" for t in largest)
+    temporaries = readable(segment.working + step.fixed, decimal=True)
+    least = float(base.max())
+    has, needs = told_apart(machine.device, least, decimal=True)
     return UserError(
-        f"the device has {machine.device / 1e9:,.2f} GB, and the step needs {least:,.3f} GB even "
-        "if everything is fetched when it is used and dropped afterwards",
+        f"the device has {has}, and the step needs {needs} even if everything is fetched when it "
+        "is used and dropped afterwards",
         notes=[
-            f"the {segment.phase} pass needs most in segment {worst}: temporaries "
-            f"{(segment.working + step.fixed) / 1e9:,.3f} GB; of what is used, {parts}",
-            f"it fits into --memory-budget {least * 1.0005 + 0.0005:.3f}GB; a smaller batch or "
-            "shorter sequences need less",
+            f"the {segment.phase} pass needs most in segment {worst}: temporaries {temporaries}; "
+            f"of what is used, {parts}",
+            f"it fits into --memory-budget {enough(least)}; a smaller batch or shorter sequences "
+            "need less",
         ],
     )
