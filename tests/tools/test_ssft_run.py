@@ -257,6 +257,8 @@ def test_trains_on_from_the_weights_of_another_run(capsys, plan, tmp_path):
         ("--weights", "w", "--resume", "c"),
         ("--weights", "w", "--adapter", "a"),
         ("--resume", "c", "--compare-to=torch"),
+        ("--evaluate", "all", "--save", "w"),
+        ("--evaluate", "all", "--compare-to=torch"),
     ],
 )
 def test_options_that_exclude_each_other(capsys, plan, options):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ssft.compiler.byte_sizes import readable
 from ssft.compiler.diagnostics import UserError
+from ssft.compiler.tools.cost_parallel_output import byte_unit
 
 _PHASES = {"forward": "#4c78a8", "backward": "#f58518", "update": "#54a24b"}
 _KINDS = {
@@ -34,10 +36,9 @@ def plot_schedule(path: str, report: Mapping[str, Any]) -> None:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     _queues(above, report)
     _memory(below, report)
-    budget, unit = report["machine"]["device"] / 1e9, "GB"
+    budget = readable(report["machine"]["device"], decimal=True)
     figure.suptitle(
-        f"{report['name']}, {report['method']}: {report['seconds']:.3g} s in {budget:.3g} {unit}",
-        fontsize=11,
+        f"{report['name']}, {report['method']}: {report['seconds']:.3g} s in {budget}", fontsize=11
     )
     try:
         figure.savefig(path, dpi=130)
@@ -69,6 +70,7 @@ def _queues(axes: Any, report: Mapping[str, Any]) -> None:
 
 def _memory(axes: Any, report: Mapping[str, Any]) -> None:
     """Bytes from the moment that they are promised until they are free again."""
+    unit, size = byte_unit(10 * report["machine"]["device"])
     times = sorted({0.0, report["seconds"], *(s["slot"] for s in report["segments"])})
     kinds = [kind for kind in _KINDS if any(t["kind"] == kind for t in report["tensors"])]
     changes: dict[str, dict[float, float]] = {kind: {} for kind in kinds}
@@ -84,23 +86,23 @@ def _memory(axes: Any, report: Mapping[str, Any]) -> None:
             of_kind = changes[tensor["kind"]]
             of_kind[begin] = of_kind.get(begin, 0.0) + tensor["bytes"]
             of_kind[end] = of_kind.get(end, 0.0) - tensor["bytes"]
-    levels = [_levels(changes[kind], times) for kind in kinds]
+    levels = [_levels(changes[kind], times, size) for kind in kinds]
     axes.stackplot(
         times, levels, labels=kinds, colors=[_KINDS[kind] for kind in kinds], linewidth=0
     )
-    axes.axhline(report["machine"]["device"] / 1e9, color="black", linewidth=1, linestyle="--")
+    axes.axhline(report["machine"]["device"] / size, color="black", linewidth=1, linestyle="--")
     axes.set_xlabel("seconds")
-    axes.set_ylabel("GB on the device\n(without temporaries)")
+    axes.set_ylabel(f"{unit} on the device\n(without temporaries)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, ncols=5, loc="lower right", bbox_to_anchor=(1, 1))
 
 
-def _levels(changes: Mapping[float, float], times: list[float]) -> list[float]:
+def _levels(changes: Mapping[float, float], times: list[float], unit: float) -> list[float]:
     found, level, moments = [], 0.0, sorted(changes)
     at = 0
     for time in times:
         while at < len(moments) and moments[at] <= time:
             level += changes[moments[at]]
             at += 1
-        found.append(max(level, 0.0) / 1e9)
+        found.append(max(level, 0.0) / unit)
     return found

@@ -30,6 +30,9 @@ from ssft.runtime.tools.display import (
 )
 from ssft.runtime.training import StepRecord, summary, train
 
+_OF_TRAINING = ("save", "adapter", "checkpoint", "compare_to")
+"""Options about what training made."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the tool; returns 0, 1 for a diagnosed failure, 2 for a bad command line."""
@@ -164,6 +167,7 @@ def _check_combinations(parsed: argparse.Namespace) -> None:
         ("resume", "compare_to", "the comparison begins where optimizer states are zero"),
         ("weights", "resume", "a checkpoint goes on with the weights that it was made with"),
         ("weights", "adapter", "an adapter is what training changed in the plan's own weights"),
+        *(("evaluate", output, "nothing is trained") for output in _OF_TRAINING),
     ):
         if getattr(parsed, first) and getattr(parsed, second):
             names = [f"--{name.replace('_', '-')}" for name in (first, second)]
