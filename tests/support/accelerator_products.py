@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from ssft.compiler.backends.hw.tiles.boxes import Walk
+from ssft.compiler.backends.hw.tiles.product_space import Operand
+from ssft.hwmodel.isa.dtypes import DType
+
 LAYOUTS = {"nt": (True, True), "nn": (True, False), "tt": (False, True), "tn": (False, False)}
 """Of a and b: whether k is their inner dimension."""
 
@@ -54,3 +58,16 @@ def half_precision(layout: str, m: int, n: int, k: int, transposed: bool = False
     factors = next(number for number, line in enumerate(lines) if "linalg.matmul" in line)
     lines[factors] = lines[factors].replace("xf32>", "xbf16>")
     return head.replace("xf32>", "xbf16>") + "%zero" + "\n".join(lines)
+
+
+def operands(layout: str, m: int, n: int, k: int, c: DType) -> tuple[Operand, Operand, Operand]:
+    """The operands of such a product of bf16 factors, along m, n and k."""
+    a_inner, b_inner = LAYOUTS[layout]
+    a = Operand(
+        Walk(0, (m, 1, k), (k, 0, 1) if a_inner else (1, 0, m)), (True, False, True), "bf16"
+    )
+    b = Operand(
+        Walk(0, (1, n, k), (0, k, 1) if b_inner else (0, 1, n)), (False, True, True), "bf16"
+    )
+    result = Operand(Walk(0, (m, n, 1), (n, 1, 0)), (True, True, False), c)
+    return a, b, result

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from accelerator_products import LAYOUTS, half_precision, product
+from accelerator_products import LAYOUTS, half_precision, operands, product
 from accelerator_steps import accelerator, in_random_order, run, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from ssft.compiler.backends.hw import compile, compile_program
 from ssft.compiler.backends.hw.tiles import contraction
 from ssft.compiler.backends.hw.tiles.bound import fewest_cycles
-from ssft.compiler.backends.hw.tiles.boxes import Box, Walk
-from ssft.compiler.backends.hw.tiles.slab_space import Cuts, Operand, SlabSpace
+from ssft.compiler.backends.hw.tiles.boxes import Box
+from ssft.compiler.backends.hw.tiles.slab_space import Cuts, SlabSpace
 from ssft.compiler.backends.hw.tiles.slabs import Slabs, search_slabs
-from ssft.compiler.backends.hw.tiles.timeline import Product, Result, finish
+from ssft.compiler.backends.hw.tiles.timeline import Load, Product, Result, finish
 from ssft.compiler.backends.interpreter import interpret_step
 from ssft.hwmodel.config import Machine, load_machine
 from ssft.hwmodel.isa import Gemm, Program, Queue
@@ -30,18 +30,6 @@ SMALL = load_machine(
     "ssft-server", ["tensor.pes=2", "dram.bandwidth=60e9", "scratchpad.bytes=4000000"]
 )
 """Few lanes: a small product is limited by them."""
-
-
-def operands(layout: str, m: int, n: int, k: int, c: DType) -> tuple[Operand, Operand, Operand]:
-    a_inner, b_inner = LAYOUTS[layout]
-    a = Operand(
-        Walk(0, (m, 1, k), (k, 0, 1) if a_inner else (1, 0, m)), (True, False, True), "bf16"
-    )
-    b = Operand(
-        Walk(0, (1, n, k), (0, k, 1) if b_inner else (0, 1, n)), (False, True, True), "bf16"
-    )
-    result = Operand(Walk(0, (m, n, 1), (n, 1, 0)), (True, True, False), c)
-    return a, b, result
 
 
 def searched(layout: str, m: int, n: int, k: int, machine: Machine, c: DType = "f32") -> Slabs:
@@ -86,13 +74,13 @@ def test_each_product_is_computed_once_in_the_order_of_k(layout, c, m, n, k) -> 
 
 def test_commands_of_a_queue_follow_each_other() -> None:
     """Two loads, a product that needs both, a store: issue 10, latency 70."""
-    assert finish([100, 50], [Product(400, 2)], [Result(30, 0, 0)], 10, 70) == (
+    assert finish([Load(100), Load(50)], [Product(400, 2)], [Result(30, 0, 0)], 10, 70) == (
         10 + 100 + 10 + 50 + 70 + 400 + 30 + 70
     )
-    assert finish([100, 50], [Product(400, 2)], [], 10, 70) == 640
+    assert finish([Load(100), Load(50)], [Product(400, 2)], [], 10, 70) == 640
     # The first product needs one load only, the second has been loaded when it issues.
     two = [Product(400, 1), Product(300, 2)]
-    assert finish([100, 50], two, [Result(30, 1, 5)], 10, 70) == (
+    assert finish([Load(100), Load(50)], two, [Result(30, 1, 5)], 10, 70) == (
         10 + 100 + 70 + 400 + 10 + 300 + 5 + 30 + 70
     )
 
@@ -100,7 +88,9 @@ def test_commands_of_a_queue_follow_each_other() -> None:
 def test_loads_and_stores_share_the_bandwidth() -> None:
     """A store starts in the middle of a load: each moves at half the rate until one ends."""
     first, second = Product(100, 1), Product(100, 2)
-    cycles = finish([10, 400], [first, second], [Result(100, 0, 0), Result(7, 1, 0)], 10, 70)
+    cycles = finish(
+        [Load(10), Load(400)], [first, second], [Result(100, 0, 0), Result(7, 1, 0)], 10, 70
+    )
     # At 190 the first store starts, and takes 200 cycles for 100; the load needs 100 more.
     assert cycles == (30 + 400 + 100) + 70 + 100 + 7 + 70
 

@@ -21,10 +21,11 @@ from ssft.compiler.backends.hw.tiles.boxes import (
 )
 from ssft.compiler.backends.hw.tiles.contraction_writer import KINDS, ContractionWriter
 from ssft.compiler.backends.hw.tiles.pieces import Pieces, Ring, Stack, Whole, lies_together
+from ssft.compiler.backends.hw.tiles.product_space import Operand as WholeOperand
 from ssft.compiler.backends.hw.tiles.search import GRANULE, GemmTiling, TilingError, search_gemm
-from ssft.compiler.backends.hw.tiles.slab_space import Operand as SlabOperand
 from ssft.compiler.backends.hw.tiles.slabs import Slabs, search_slabs
 from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
+from ssft.compiler.backends.hw.tiles.windows import Windows, search_windows
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import (
@@ -45,6 +46,8 @@ SEARCHES = 8
 """Searches with less and less room, until what was found takes no more than there is."""
 SLABS_GAIN = 0.96
 """Tiles of different sizes are taken if they are done after at most this part of the time."""
+WINDOWS_GAIN = 1.01
+"""The same for windows, whose cycles are followed one by one: others wait more than estimated."""
 LEAST_K = 64
 """K is not cut any smaller if that fits: it would take a command for little work."""
 
@@ -91,7 +94,7 @@ class ContractionTiles:
         }
         self.tiling: GemmTiling | None = None
         self._sizes: dict[DimKind, int] = {}
-        self._slabs: Slabs | None = None
+        self._listed: Slabs | Windows | None = None
 
     def _operand(self, name: str, place: tuple[Buffer, int], resident: set[int]) -> Operand:
         buffer, offset = place
@@ -107,7 +110,7 @@ class ContractionTiles:
 
     def choose(self, budget: int) -> None:
         """Chooses tile sizes whose slots take at most `budget` bytes; may raise TilingError."""
-        budget = usable(self._machine, budget)
+        budget, self._listed = usable(self._machine, budget), None
         # The search takes a gathered operand for as small as what is picked of it.
         wanted, taken = budget, 0
         for _ in range(SEARCHES):
@@ -119,7 +122,7 @@ class ContractionTiles:
         else:
             raise TilingError(taken, budget)
         self._cut_for_overlap()
-        self._cut_into_slabs(budget)
+        self._listed = self._in_own_order(budget)
 
     def _search(self, budget: int, room: int) -> None:
         """Takes the best tiling for `budget`; gathered operands have all of the `room`."""
@@ -153,14 +156,14 @@ class ContractionTiles:
         """What was chosen: with the operation, it decides on the commands."""
         assert self.tiling is not None
         sizes = tuple(self._sizes[kind] for kind in KINDS)
-        return sizes, self.tiling, self._slabs
+        return sizes, self.tiling, self._listed
 
     @property
     def cycles(self) -> int:
         """Estimated cycles of the chosen tiling."""
         assert self.tiling is not None
-        if self._slabs is not None:
-            return self._slabs.cycles
+        if self._listed is not None:
+            return self._listed.cycles
         return self.tiling.est_cycles
 
     def _cut_for_overlap(self) -> None:
@@ -180,41 +183,40 @@ class ContractionTiles:
                     self._sizes = cut
                     return
 
-    def _cut_into_slabs(self, budget: int) -> None:
-        """Takes tiles of different sizes where the start and the end of equal ones cost much.
+    def _in_own_order(self, budget: int) -> Slabs | Windows | None:
+        """Tiles of different sizes, or in another order than that of loops, where that gains much.
 
         Only if all operands are in DRAM: what is resident was written, or will be read, by
-        neighbours, which equal tiles let overlap with this product.
+        neighbours, which equal tiles in order let overlap with this product.
         """
         assert self.tiling is not None
-        self._slabs = None
         plain = self.index is None and not self.op.accumulate and self.extent("batch") == 1
         if not plain or any(operand.resident for operand in self.operands.values()):
-            return
+            return None
         sizes = [
             self.tile(operand, self._all).elements * ELEMENT_BYTES[operand.buffer.stored_as]
             for operand in self.operands.values()
         ]
         macs = math.prod(self.extent(kind) for kind in KINDS)
-        limit = SLABS_GAIN * self.tiling.est_cycles
-        if (
-            sum(sizes) > budget
-            or fewest_cycles(self._machine, macs, sum(sizes[:2]), sizes[2]) > limit
-        ):
-            return
+        limit = int(SLABS_GAIN * self.tiling.est_cycles)
+        if fewest_cycles(self._machine, macs, sum(sizes[:2]), sizes[2]) > limit:
+            return None
         kinds: tuple[DimKind, ...] = tuple(dim.kind for dim in self.dims)
         a, b, c = (self._as_whole(self.operands[name]) for name in ("a", "b", "c"))
+        if sum(sizes) > budget:
+            limit = int(WINDOWS_GAIN * self.tiling.est_cycles)
+            return search_windows(kinds, a, b, c, self._machine, budget, limit)
         found = search_slabs(kinds, a, b, c, self._machine)
         if found is None or found.cycles > limit:
-            return
-        self._slabs = found
-        if sum(slot.total for slot in self.slots()) > budget:
-            self._slabs = None
+            return None
+        self._listed = found
+        fits = sum(slot.total for slot in self.slots()) <= budget
+        return found if fits else None
 
-    def _as_whole(self, operand: Operand) -> SlabOperand:
+    def _as_whole(self, operand: Operand) -> WholeOperand:
         """The operand in the terms of the search for slabs."""
         walk = replace(self.tile(operand, self._all), offset=0)
-        return SlabOperand(walk, self._own(operand), operand.buffer.stored_as)
+        return WholeOperand(walk, self._own(operand), operand.buffer.stored_as)
 
     def _own(self, operand: Operand) -> tuple[bool, ...]:
         return tuple(dim.kind in OWN_KINDS[operand.name] for dim in self.dims)
@@ -296,8 +298,8 @@ class ContractionTiles:
     def tiles_in_order(self) -> list[Box]:
         """All tiles, in the order of the chosen loops, batch outermost."""
         assert self.tiling is not None
-        if self._slabs is not None:
-            return list(self._slabs.boxes)
+        if self._listed is not None:
+            return list(self._listed.boxes)
         names: dict[str, DimKind] = {"m": "m", "n": "n", "k": "k"}
         order: list[DimKind] = ["batch", *(names[name] for name in self.tiling.order)]
         parts = {
@@ -340,8 +342,8 @@ class ContractionTiles:
     @property
     def splits_k(self) -> bool:
         """Whether sums are put together from several commands."""
-        if self._slabs is not None:
-            return not self._slabs.boxes[0].last
+        if self._listed is not None:
+            return not self._listed.boxes[0].last
         return self._sizes["k"] < self.extent("k")
 
     @property
@@ -352,19 +354,19 @@ class ContractionTiles:
     def slots(self) -> list[SlotRequest]:
         """Slots of the operands that are streamed; after them, room for wide sums."""
         assert self.tiling is not None
-        tiles = self.tiles_in_order()
+        tiles, slabs = self.tiles_in_order(), self._slabs
         buffers = dict(zip(self.operands, self._buffers(), strict=True))
         requests = []
         for name, operand, dtype in self._slotted():
             owner, label = operand.buffer, "sums" if name == "sums" else ""
-            if self._slabs is None:
+            if slabs is None:
                 box = tiles[0]
                 if not (name == "c" and self.wide_sums):
                     box = box.within or box
                 size = padded(self.tile(operand, box).elements * ELEMENT_BYTES[dtype])
                 count = self.tiling.buffers[2] if name == "sums" else buffers[name]
                 requests.append(SlotRequest(owner, size, count, label))
-            elif name in ("a", "b") and name != self._slabs.joined:
+            elif name in ("a", "b") and name != slabs.joined:
                 walks = (self.tile(operand, box) for box in tiles)
                 size = Stack.bytes(walks, ELEMENT_BYTES[dtype])
                 requests.append(SlotRequest(owner, size, 1, label))
@@ -373,6 +375,11 @@ class ContractionTiles:
                 size = padded(whole.elements * ELEMENT_BYTES[dtype])
                 requests.append(SlotRequest(owner, size, 1, label))
         return requests
+
+    @property
+    def _slabs(self) -> Slabs | None:
+        """The tiles, if they are parts of whole operands."""
+        return self._listed if isinstance(self._listed, Slabs) else None
 
     def _slotted(self) -> list[tuple[str, Operand, DType]]:
         """What has a slot: a name, the operand, and the type of its elements there."""
@@ -388,11 +395,12 @@ class ContractionTiles:
     def pieces(self, addresses: Sequence[int]) -> dict[str, Pieces]:
         """Where tiles are in the slots, which are at these addresses."""
         found: dict[str, Pieces] = {}
+        slabs = self._slabs
         entries = zip(self._slotted(), addresses, self.slots(), strict=True)
         for (name, operand, dtype), address, request in entries:
-            if self._slabs is None:
+            if slabs is None:
                 found[name] = Ring(address, request, ELEMENT_BYTES[dtype])
-            elif name in ("a", "b") and name != self._slabs.joined:
+            elif name in ("a", "b") and name != slabs.joined:
                 found[name] = Stack(address, ELEMENT_BYTES[dtype])
             else:
                 found[name] = Whole(address, self.tile(operand, self._all), ELEMENT_BYTES[dtype])
@@ -401,6 +409,8 @@ class ContractionTiles:
     def _buffers(self) -> tuple[int, int, int]:
         """Pieces of the slots of a, b and c; with wide sums, of what these are converted to."""
         assert self.tiling is not None
+        if isinstance(self._listed, Windows):
+            return self._listed.buffers
         a, b, c = self.tiling.buffers
         if self.wide_sums:
             return (a, b, 2 if self.tiling.strips > 1 else min(c, 2))

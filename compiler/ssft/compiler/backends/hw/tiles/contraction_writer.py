@@ -33,8 +33,14 @@ if TYPE_CHECKING:
 KINDS: tuple[DimKind, ...] = ("batch", "m", "n", "k")
 """Kinds of loops, in the order in which a tile's starts and sizes are listed."""
 
-LEAST_PARTS, MOST_PARTS = 4, 16
+PART = 1 / 4
+"""A tile that is loaded in parts is loaded in parts of this share of the other factor's tile."""
+
+LEAST_PARTS, MOST_PARTS = 4, 64
 """In how many transfers a tile is loaded if not in one."""
+
+LEAST_PART = 32
+"""A part takes at least so many times as long as it takes to issue its command."""
 
 
 class ContractionWriter:
@@ -81,7 +87,9 @@ class ContractionWriter:
         element = ELEMENT_BYTES[operand.buffer.stored_as]
         other = self._tiles.operands["b" if operand.name == "a" else "a"]
         size = self._tiles.tile(other, box).elements * ELEMENT_BYTES[other.buffer.stored_as]
-        count = min(place.bytes // size, MOST_PARTS)
+        cycles = float(cost.transfer_cycles(self._emitter.machine, place.bytes, place.bytes))
+        longest = int(cycles / (LEAST_PART * self._emitter.machine.command.issue_cycles))
+        count = min(int(place.bytes / (PART * size)), longest, MOST_PARTS)
         in_turn = isinstance(self._pieces[operand.name], Ring) and not other.resident
         if count < LEAST_PARTS or not in_turn:
             count = 1

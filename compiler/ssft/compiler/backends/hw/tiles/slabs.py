@@ -23,7 +23,8 @@ from random import Random
 from ssft.compiler.backends.hw.tiles import cost
 from ssft.compiler.backends.hw.tiles.boxes import Box
 from ssft.compiler.backends.hw.tiles.pieces import is_nested
-from ssft.compiler.backends.hw.tiles.slab_space import Cuts, Operand, Range, SlabSpace
+from ssft.compiler.backends.hw.tiles.product_space import Operand, Range
+from ssft.compiler.backends.hw.tiles.slab_space import Cuts, SlabSpace
 from ssft.compiler.backends.hw.tiles.timeline import NEVER
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import DimKind
@@ -128,7 +129,7 @@ def _shrinking(space: SlabSpace, slab: Range, chunk: int) -> tuple[int, ...]:
 
 def _chunk_store(space: SlabSpace, size: int) -> float:
     """Cycles to store a chunk of `size` granules."""
-    transfers = space.store(space.slab(space.k.whole)._replace(outer=Range(0, size)))
+    transfers = space.store_chunk(Range(0, size))
     return NEVER if transfers is None else sum(transfers)
 
 

@@ -14,11 +14,22 @@ LEAST = 1e-6
 """Cycles that are nothing but rounding."""
 
 
+class Load(NamedTuple):
+    """A load: its cycles alone, and how many products have to be done before there is room."""
+
+    cycles: int
+    products: int = 0
+
+
 class Product(NamedTuple):
-    """A command of the tensor unit: its cycles, and how many of the loads it has to wait for."""
+    """A command of the tensor unit: its cycles, and how many loads and stores it has to wait for.
+
+    It waits for those as a reader of what is loaded, and as the next one to use a result's room.
+    """
 
     cycles: int
     loads: int
+    stores: int = 0
 
 
 class Result(NamedTuple):
@@ -27,11 +38,11 @@ class Result(NamedTuple):
 
     cycles: int
     product: int
-    delay: int
+    delay: int = 0
 
 
 def finish(
-    loads: Sequence[int],
+    loads: Sequence[Load],
     products: Sequence[Product],
     stores: Sequence[Result],
     issue: int,
@@ -39,41 +50,50 @@ def finish(
 ) -> float:
     """The cycle in which the last command is complete.
 
-    Each queue takes its commands in the order given. Loads wait for nothing: there is room for all
-    that they bring. Cycles are those of a command alone, without its issue; loads and stores share
-    the bandwidth while both flow, and are visible `latency` after their bytes.
+    Each queue takes its commands in the order given. Cycles are those of a command alone, without
+    its issue; loads and stores share the bandwidth while both flow, and are visible `latency` after
+    their bytes.
     """
     there: list[float] = []  # when each load is complete
     done: list[float] = []  # when each product is
+    kept: list[float] = []  # when each store is
     # Of the transfer that flows in each direction, what is left; otherwise when the next one may.
-    incoming = outgoing = 0.0
+    incoming = outgoing = now = 0.0
     next_in = next_out = float(issue)
-    stored, now = 0, 0.0
     while True:
-        while len(done) < len(products) and products[len(done)].loads <= len(there):
-            cycles, needed = products[len(done)]
+        while len(done) < len(products):
+            product = products[len(done)]
+            if product.loads > len(there) or product.stores > len(kept):
+                break
             start = done[-1] + issue if done else float(issue)
-            done.append(max(start, there[needed - 1] if needed else 0.0) + cycles)
-        if stored == len(stores) and len(done) == len(products):
-            return max(done[-1], now + latency if stores else 0.0)
+            loaded = there[product.loads - 1] if product.loads else 0.0
+            free = kept[product.stores - 1] if product.stores else 0.0
+            done.append(max(start, loaded, free) + product.cycles)
+        if len(kept) == len(stores) and len(done) == len(products):
+            return max(done[-1], kept[-1] if kept else 0.0)
         upcoming = NEVER
         if not incoming and len(there) < len(loads):
-            if next_in <= now:
-                incoming = float(loads[len(there)])
-            else:
-                upcoming = next_in
-        if not outgoing and stored < len(stores) and stores[stored].product < len(done):
-            cycles, product, delay = stores[stored]
-            start = max(next_out, done[product] + delay)
-            if start <= now:
-                outgoing = float(cycles)
-            else:
-                upcoming = min(upcoming, start)
+            load = loads[len(there)]
+            if load.products <= len(done):
+                start = max(next_in, done[load.products - 1] if load.products else 0.0)
+                if start <= now:
+                    incoming = float(load.cycles)
+                else:
+                    upcoming = start
+        if not outgoing and len(kept) < len(stores):
+            store = stores[len(kept)]
+            if store.product < len(done):
+                start = max(next_out, done[store.product] + store.delay)
+                if start <= now:
+                    outgoing = float(store.cycles)
+                else:
+                    upcoming = min(upcoming, start)
         flowing = 2 if incoming and outgoing else 1
         if incoming:
             upcoming = min(upcoming, now + incoming * flowing)
         if outgoing:
             upcoming = min(upcoming, now + outgoing * flowing)
+        assert upcoming < NEVER, "commands wait for each other in a circle"
         share = (upcoming - now) / flowing
         now = upcoming
         if incoming:
@@ -85,4 +105,4 @@ def finish(
             outgoing -= share
             if outgoing < LEAST:
                 outgoing, next_out = 0.0, now + issue
-                stored += 1
+                kept.append(now + latency)
