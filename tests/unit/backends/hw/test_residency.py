@@ -51,6 +51,24 @@ def test_large_values_do_not_stay():
     assert chosen(kernels(double(a, b), double(b, c))).ids == set()
 
 
+def test_room_that_many_want_is_dear():
+    """Two long-lived values meet all that is wanted for a short time only; one short-lived one
+    stands in the way of both."""
+    size = 1 << 12  # elements: half of the budget and a little less
+    before, between, after = values(3, size)
+    others = [buffer(f"o{number}", 16) for number in range(30)]
+    steps = [double(others[0], before)]
+    steps += [double(others[number], others[number + 1]) for number in range(10)]
+    steps += [double(others[10], between), double(before, others[11])]
+    steps += [double(others[11], others[12]), double(others[12], others[13])]
+    steps += [double(others[13], after), double(between, others[14])]
+    steps += [double(others[number], others[number + 1]) for number in range(14, 24)]
+    steps += [double(after, others[25])]
+    found = chosen(kernels(*steps), share=0.4).ids
+    large = {id(before): "before", id(between): "between", id(after): "after"}
+    assert {name for key, name in large.items() if key in found} == {"before", "after"}
+
+
 def test_an_argument_stays_if_it_is_read_twice():
     x = buffer("x", 16, "argument")
     a, b = values(2)

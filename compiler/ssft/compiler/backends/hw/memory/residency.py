@@ -16,6 +16,12 @@ from ssft.compiler.backends.hw.views import Buffer
 from ssft.compiler.diagnostics import UserError
 from ssft.hwmodel.config import Machine
 
+STEEPNESS = 4
+"""How the price of room grows with how much of it is wanted; 0 would be the same price always."""
+
+LEAST_WANTED = 0.05
+"""Of the scratchpad: where less is wanted, room is not cheaper."""
+
 
 @dataclass(slots=True)
 class Lifetime:
@@ -102,17 +108,18 @@ def choose_residency(
     budget = int(machine.scratchpad.bytes * share)
     occupied = np.zeros(len(kernels), dtype=np.int64)
     resident: list[Lifetime] = []
+    prices = _prices(candidates, len(kernels), machine.scratchpad.bytes)
     order = sorted(
         candidates,
         key=lambda e: (
             id(e.buffer) not in required,
-            -e.accesses / (e.last - e.first + 1),
+            -e.accesses / float(prices[_span(e)].sum()),
             e.buffer.bytes,
         ),
     )
     for entry in order:
         size = -(-entry.buffer.bytes // 64) * 64
-        span = slice(max(entry.first - 1, 0), entry.last + 1)
+        span = _span(entry)
         must = id(entry.buffer) in required
         if occupied[span].max(initial=0) + size > (machine.scratchpad.bytes if must else budget):
             if must:
@@ -122,6 +129,23 @@ def choose_residency(
         resident.append(entry)
     _start_loads_early(resident, occupied, budget)
     return Residency(resident, temporary, occupied, lifetimes)
+
+
+def _span(entry: Lifetime) -> slice:
+    """The kernels during which a buffer takes room."""
+    return slice(max(entry.first - 1, 0), entry.last + 1)
+
+
+def _prices(candidates: Sequence[Lifetime], count: int, capacity: int) -> np.ndarray:
+    """What room costs while each kernel runs: more where more buffers want it.
+
+    Most steps want most at the end of the forward pass. What is used only around then pays for
+    little else, while what is used at both ends of the step pays for all of it.
+    """
+    wanted = np.zeros(count)
+    for entry in candidates:
+        wanted[_span(entry)] += entry.buffer.bytes
+    return np.maximum(wanted / capacity, LEAST_WANTED) ** STEEPNESS
 
 
 def _start_loads_early(resident: list[Lifetime], occupied: np.ndarray, budget: int) -> None:
