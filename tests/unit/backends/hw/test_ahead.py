@@ -53,7 +53,7 @@ def test_only_where_there_is_room(case):
         assert found == [max(start - 1, 0) for start in starts]
 
 
-@pytest.mark.parametrize("machine", ["ssft-server", "ssft-edge"])
+@pytest.mark.parametrize("machine", ["ssft-server", "ssft-a100area"])
 def test_steps_are_shorter(machine, monkeypatch):
     plan = compile_file(EXAMPLES / "tiny_llama.py", Recipe("s2ft")).text()
     config = load_machine(machine)
