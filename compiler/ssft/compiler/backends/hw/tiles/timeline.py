@@ -41,6 +41,32 @@ class Result(NamedTuple):
     delay: int = 0
 
 
+class _Direction:
+    """Loads or stores: when each that is over is visible, and what is left of the one in flow."""
+
+    def __init__(self, issue: int, latency: int) -> None:
+        self._issue, self._latency = issue, latency
+        self._next = float(issue)
+        self.left = 0.0
+        self.visible: list[float] = []
+
+    def begin(self, cycles: int, ready: float, now: float) -> float:
+        """Lets a transfer flow that nothing keeps waiting; otherwise says when it may."""
+        start = max(self._next, ready)
+        if start > now:
+            return start
+        self.left = float(cycles)
+        return NEVER
+
+    def flow(self, cycles: float, now: float) -> None:
+        """Moves what flows on by some cycles of the whole bandwidth, until now."""
+        if self.left:
+            self.left -= cycles
+            if self.left < LEAST:
+                self.left, self._next = 0.0, now + self._issue
+                self.visible.append(now + self._latency)
+
+
 def finish(
     loads: Sequence[Load],
     products: Sequence[Product],
@@ -54,55 +80,36 @@ def finish(
     its issue; loads and stores share the bandwidth while both flow, and are visible `latency` after
     their bytes.
     """
-    there: list[float] = []  # when each load is complete
+    loaded, stored = _Direction(issue, latency), _Direction(issue, latency)
+    there, kept = loaded.visible, stored.visible
     done: list[float] = []  # when each product is
-    kept: list[float] = []  # when each store is
-    # Of the transfer that flows in each direction, what is left; otherwise when the next one may.
-    incoming = outgoing = now = 0.0
-    next_in = next_out = float(issue)
+    now = 0.0
     while True:
         while len(done) < len(products):
             product = products[len(done)]
             if product.loads > len(there) or product.stores > len(kept):
                 break
             start = done[-1] + issue if done else float(issue)
-            loaded = there[product.loads - 1] if product.loads else 0.0
+            ready = there[product.loads - 1] if product.loads else 0.0
             free = kept[product.stores - 1] if product.stores else 0.0
-            done.append(max(start, loaded, free) + product.cycles)
+            done.append(max(start, ready, free) + product.cycles)
         if len(kept) == len(stores) and len(done) == len(products):
             return max(done[-1], kept[-1] if kept else 0.0)
         upcoming = NEVER
-        if not incoming and len(there) < len(loads):
+        if not loaded.left and len(there) < len(loads):
             load = loads[len(there)]
             if load.products <= len(done):
-                start = max(next_in, done[load.products - 1] if load.products else 0.0)
-                if start <= now:
-                    incoming = float(load.cycles)
-                else:
-                    upcoming = start
-        if not outgoing and len(kept) < len(stores):
+                free = done[load.products - 1] if load.products else 0.0
+                upcoming = loaded.begin(load.cycles, free, now)
+        if not stored.left and len(kept) < len(stores):
             store = stores[len(kept)]
             if store.product < len(done):
-                start = max(next_out, done[store.product] + store.delay)
-                if start <= now:
-                    outgoing = float(store.cycles)
-                else:
-                    upcoming = min(upcoming, start)
-        flowing = 2 if incoming and outgoing else 1
-        if incoming:
-            upcoming = min(upcoming, now + incoming * flowing)
-        if outgoing:
-            upcoming = min(upcoming, now + outgoing * flowing)
+                ready = done[store.product] + store.delay
+                upcoming = min(upcoming, stored.begin(store.cycles, ready, now))
+        flowing = [one.left for one in (loaded, stored) if one.left]
+        upcoming = min(upcoming, *(now + left * len(flowing) for left in flowing), NEVER)
         assert upcoming < NEVER, "commands wait for each other in a circle"
-        share = (upcoming - now) / flowing
+        share = (upcoming - now) / max(len(flowing), 1)
         now = upcoming
-        if incoming:
-            incoming -= share
-            if incoming < LEAST:
-                incoming, next_in = 0.0, now + issue
-                there.append(now + latency)
-        if outgoing:
-            outgoing -= share
-            if outgoing < LEAST:
-                outgoing, next_out = 0.0, now + issue
-                kept.append(now + latency)
+        loaded.flow(share, now)
+        stored.flow(share, now)
