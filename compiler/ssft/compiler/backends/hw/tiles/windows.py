@@ -30,12 +30,13 @@ from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Granules of tiles and strips."""
 
-PACES = (0.25, 0.5, 1.0, 2.0, 4.0)
+FIRST_PACE, PACES = 0.5, (0.25, 1.0, 2.0, 4.0)
 """Tiles that pass before the next strip of the first window comes."""
 
 MOST_COMMANDS = 1500
-FOLLOWED = 12
-"""Of the windows that look best, how many are followed command by command."""
+FOLLOWED, PACED = 12, 3
+"""Of the windows that look best, how many are followed command by command, and how many of these
+at other paces."""
 
 IN_TURN = 2
 """Tiles of the factor that streams, and of the result, in the scratchpad at a time."""
@@ -57,7 +58,7 @@ class Window(NamedTuple):
     tile: int
     strip: int
     strips: int
-    pace: float = PACES[0]
+    pace: float = FIRST_PACE
 
 
 @cost.memoized
@@ -79,22 +80,27 @@ def search_windows(
         space = WindowSpace(kinds, a, b, c, machine)
         if swapped:
             space.swap()
-        candidates = [(space.estimate(window), window) for window in space.windows(budget)]
-        promising = [entry for entry in candidates if entry[0] <= limit]
-        for least, window in nsmallest(FOLLOWED, promising):
-            if best is not None and best[0] <= least:
-                break
-            for pace in PACES:
-                paced = window._replace(pace=pace)
-                if not space.is_legal(paced):
-                    continue
-                cycles = space.cycles(paced)
-                if cycles <= limit and (best is None or cycles < best[0]):
-                    best = cycles, space, paced
+        for cycles, window in _followed(space, budget, limit):
+            if cycles <= limit and (best is None or cycles < best[0]):
+                best = cycles, space, window
     if best is None:
         return None
     cycles, space, window = best
     return Windows(tuple(space.boxes(window)), math.ceil(cycles), space.buffers(window))
+
+
+def _followed(space: WindowSpace, budget: int, limit: int) -> Iterator[tuple[float, Window]]:
+    """Cycles of the windows that look best at one pace, and of the best of these at others."""
+    candidates = [(space.estimate(window), window) for window in space.windows(budget)]
+    promising = nsmallest(FOLLOWED, (entry for entry in candidates if entry[0] <= limit))
+    legal = [window for _, window in promising if space.is_legal(window)]
+    at_first = sorted((space.cycles(window), window) for window in legal)
+    yield from at_first
+    for _, window in at_first[:PACED]:
+        for pace in PACES:
+            paced = window._replace(pace=pace)
+            if space.is_legal(paced):
+                yield space.cycles(paced), paced
 
 
 class WindowSpace(ProductSpace):
