@@ -147,7 +147,7 @@ def test_results_are_the_same_bits(layout: str, kind: str, chosen: list[str]) ->
 @pytest.mark.parametrize(
     ("text", "layout", "least"),
     [
-        pytest.param(half_precision, "nt", 0.9, id="bf16, x @ w.T"),
+        pytest.param(half_precision, "nt", 0.895, id="bf16, x @ w.T"),
         pytest.param(half_precision, "tt", 0.85, id="bf16, x.T @ y"),
         pytest.param(product, "nt", 0.855, id="f32, x @ w.T"),
         pytest.param(product, "tt", 0.835, id="f32, x.T @ y"),
