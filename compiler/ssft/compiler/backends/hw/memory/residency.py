@@ -19,6 +19,9 @@ from ssft.hwmodel.config import Machine
 STEEPNESS = 4
 """How the price of room grows with how much of it is wanted; 0 would be the same price always."""
 
+LARGEST = 1 / 4
+"""Of the scratchpad: nobody competes with larger buffers, which seldom find room."""
+
 LEAST_WANTED = 0.05
 """Of the scratchpad: where less is wanted, room is not cheaper."""
 
@@ -144,7 +147,8 @@ def _prices(candidates: Sequence[Lifetime], count: int, capacity: int) -> np.nda
     """
     wanted = np.zeros(count)
     for entry in candidates:
-        wanted[_span(entry)] += entry.buffer.bytes
+        if entry.buffer.bytes <= LARGEST * capacity:
+            wanted[_span(entry)] += entry.buffer.bytes
     return np.maximum(wanted / capacity, LEAST_WANTED) ** STEEPNESS
 
 

@@ -30,7 +30,7 @@ from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Granules of tiles and strips."""
 
-FIRST_PACE, PACES = 0.5, (0.25, 1.0, 2.0, 4.0)
+FIRST_PACE, PACES = 0.5, (0.25, 1.0, 2.0)
 """Tiles that pass before the next strip of the first window comes."""
 
 MOST_COMMANDS = 1500
@@ -80,7 +80,7 @@ def search_windows(
         space = WindowSpace(kinds, a, b, c, machine)
         if swapped:
             space.swap()
-        for cycles, window in _followed(space, budget, limit):
+        for cycles, window in _followed(space, budget, limit if best is None else best[0]):
             if cycles <= limit and (best is None or cycles < best[0]):
                 best = cycles, space, window
     if best is None:
@@ -89,14 +89,21 @@ def search_windows(
     return Windows(tuple(space.boxes(window)), math.ceil(cycles), space.buffers(window))
 
 
-def _followed(space: WindowSpace, budget: int, limit: int) -> Iterator[tuple[float, Window]]:
-    """Cycles of the windows that look best at one pace, and of the best of these at others."""
+def _followed(space: WindowSpace, budget: int, limit: float) -> Iterator[tuple[float, Window]]:
+    """Cycles of the windows that look best at one pace, and of the best of these at others.
+
+    Those that can hardly take fewer cycles than the limit, or than one before, are left out.
+    """
     candidates = [(space.estimate(window), window) for window in space.windows(budget)]
     promising = nsmallest(FOLLOWED, (entry for entry in candidates if entry[0] <= limit))
-    legal = [window for _, window in promising if space.is_legal(window)]
-    at_first = sorted((space.cycles(window), window) for window in legal)
-    yield from at_first
-    for _, window in at_first[:PACED]:
+    followed: list[tuple[float, Window]] = []
+    for least, window in promising:
+        if least > min(limit, *(cycles for cycles, _ in followed), math.inf):
+            break
+        if space.is_legal(window):
+            followed.append((space.cycles(window), window))
+    yield from followed
+    for _, window in nsmallest(PACED, followed):
         for pace in PACES:
             paced = window._replace(pace=pace)
             if space.is_legal(paced):
