@@ -256,7 +256,7 @@ def _say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", default="S", help="T, S, M, GQA or MiniLM (default: S)")
+    parser.add_argument("--size", default="S", help="T, S, M, GQA, long or MiniLM (default: S)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--precision",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from accelerator_steps import accelerator, in_random_order, machine, run, same_bits
 
-from ssft.compiler.backends.hw.tiles import contraction
+from ssft.compiler.backends.hw.tiles import own_order
 from ssft.compiler.backends.interpreter import interpret_step
 from ssft.hwmodel.isa import Gemm, Queue, ScatterAddRows, Vector
 from ssft.runtime.accelerator import AcceleratorProgram
@@ -221,7 +221,7 @@ def test_products_are_added_to_what_there_is(size):
 def test_loops_to_sum_over_that_lie_differently_in_each_factor(monkeypatch):
     """Three times 200 tokens, in one factor interleaved: a tile has whole sentences."""
     # Windows have all that is summed in each tile.
-    monkeypatch.setattr(contraction, "search_windows", lambda *_: None)
+    monkeypatch.setattr(own_order, "search_windows", lambda *_: None)
     a, b, c = tensor(200, 3, 40), tensor(3, 200, 48), tensor(40, 48)
     maps = ["d2, d1, d0", "d1, d2, d3", "d0, d3"]
     text = ", ".join(f"affine_map<(d0, d1, d2, d3) -> ({m})>" for m in maps)

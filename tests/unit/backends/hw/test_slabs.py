@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssft.compiler.backends.hw import compile, compile_program
-from ssft.compiler.backends.hw.tiles import contraction
+from ssft.compiler.backends.hw.tiles import own_order
 from ssft.compiler.backends.hw.tiles.bound import fewest_cycles
 from ssft.compiler.backends.hw.tiles.boxes import Box
 from ssft.compiler.backends.hw.tiles.slab_space import Cuts, SlabSpace
@@ -225,7 +225,7 @@ def test_results_of_other_shapes_are_the_same_bits(a: str, b: str, c: str) -> No
 @pytest.mark.parametrize("seed", range(6))
 def test_any_order_of_loops_gives_the_same_bits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dimensions of one or two loops, in any order in each operand."""
-    monkeypatch.setattr(contraction, "SLABS_GAIN", 3.0)  # also where equal tiles are better
+    monkeypatch.setattr(own_order, "SLABS_GAIN", 3.0)  # also where equal tiles are better
     random = Random(seed)
     loops: dict[str, int] = {}
     for name, extents in (("m", (130, 264)), ("n", (130, 200)), ("k", (96, 232))):

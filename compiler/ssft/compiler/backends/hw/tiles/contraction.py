@@ -10,7 +10,6 @@ from ssft.compiler.backends.hw.emitter import Emitter
 from ssft.compiler.backends.hw.graph import ContractionOp
 from ssft.compiler.backends.hw.memory.slots import SlotRequest, padded
 from ssft.compiler.backends.hw.tiles import cost
-from ssft.compiler.backends.hw.tiles.bound import fewest_cycles
 from ssft.compiler.backends.hw.tiles.boxes import (
     Box,
     Walk,
@@ -20,12 +19,12 @@ from ssft.compiler.backends.hw.tiles.boxes import (
     own_part,
 )
 from ssft.compiler.backends.hw.tiles.contraction_writer import KINDS, ContractionWriter
+from ssft.compiler.backends.hw.tiles.own_order import search_own_order
 from ssft.compiler.backends.hw.tiles.pieces import Pieces, Ring, Stack, Whole, lies_together
-from ssft.compiler.backends.hw.tiles.product_space import Operand as WholeOperand
 from ssft.compiler.backends.hw.tiles.search import GRANULE, GemmTiling, TilingError, search_gemm
-from ssft.compiler.backends.hw.tiles.slabs import Slabs, search_slabs
+from ssft.compiler.backends.hw.tiles.slabs import Slabs
 from ssft.compiler.backends.hw.tiles.space import Operand as SearchOperand
-from ssft.compiler.backends.hw.tiles.windows import Windows, search_windows
+from ssft.compiler.backends.hw.tiles.windows import Windows
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import (
@@ -44,10 +43,6 @@ TARGET_TILES = 8
 BUDGET_STEPS = 16
 SEARCHES = 8
 """Searches with less and less room, until what was found takes no more than there is."""
-SLABS_GAIN = 0.96
-"""Tiles of different sizes are taken if they are done after at most this part of the time."""
-WINDOWS_GAIN = 1.01
-"""The same for windows, whose cycles are followed one by one: others wait more than estimated."""
 LEAST_K = 64
 """K is not cut any smaller if that fits: it would take a command for little work."""
 
@@ -82,7 +77,7 @@ class ContractionTiles:
     ) -> None:
         # Dimensions of a kind next to each other, so that a tile is a box of each kind.
         self.op = op
-        self._machine = machine
+        self.machine = machine
         self.multiply = multiply
         order = [d for kind in KINDS for d, dim in enumerate(op.dims) if dim.kind == kind]
         self.dims = [op.dims[d] for d in order]
@@ -110,7 +105,7 @@ class ContractionTiles:
 
     def choose(self, budget: int) -> None:
         """Chooses tile sizes whose slots take at most `budget` bytes; may raise TilingError."""
-        budget, self._listed = usable(self._machine, budget), None
+        budget, self._listed = usable(self.machine, budget), None
         # The search takes a gathered operand for as small as what is picked of it.
         wanted, taken = budget, 0
         for _ in range(SEARCHES):
@@ -122,7 +117,7 @@ class ContractionTiles:
         else:
             raise TilingError(taken, budget)
         self._cut_for_overlap()
-        self._listed = self._in_own_order(budget)
+        self._take_own_order(budget)
 
     def _search(self, budget: int, room: int) -> None:
         """Takes the best tiling for `budget`; gathered operands have all of the `room`."""
@@ -136,7 +131,7 @@ class ContractionTiles:
                 continue
             try:
                 tiling = search_gemm(
-                    *(batch, m, n, k), a, b, c, self._machine, budget, (*allowed, parts)
+                    *(batch, m, n, k), a, b, c, self.machine, budget, (*allowed, parts)
                 )
                 break
             except TilingError as error:
@@ -183,57 +178,30 @@ class ContractionTiles:
                     self._sizes = cut
                     return
 
-    def _in_own_order(self, budget: int) -> Slabs | Windows | None:
-        """Tiles of different sizes, or in another order than that of loops, where that gains much.
-
-        Only if all operands are in DRAM: what is resident was written, or will be read, by
-        neighbours, which equal tiles in order let overlap with this product.
-        """
+    def _take_own_order(self, budget: int) -> None:
+        """Takes tiles in an order of their own if there are any that gain enough, and fit."""
         assert self.tiling is not None
-        plain = self.index is None and not self.op.accumulate and self.extent("batch") == 1
-        if not plain or any(operand.resident for operand in self.operands.values()):
-            return None
-        sizes = [
-            self.tile(operand, self._all).elements * ELEMENT_BYTES[operand.buffer.stored_as]
-            for operand in self.operands.values()
-        ]
-        macs = math.prod(self.extent(kind) for kind in KINDS)
-        limit = int(SLABS_GAIN * self.tiling.est_cycles)
-        if fewest_cycles(self._machine, macs, sum(sizes[:2]), sizes[2]) > limit:
-            return None
-        kinds: tuple[DimKind, ...] = tuple(dim.kind for dim in self.dims)
-        a, b, c = (self._as_whole(self.operands[name]) for name in ("a", "b", "c"))
-        if sum(sizes) > budget:
-            limit = int(WINDOWS_GAIN * self.tiling.est_cycles)
-            return search_windows(kinds, a, b, c, self._machine, budget, limit)
-        found = search_slabs(kinds, a, b, c, self._machine)
-        if found is None or found.cycles > limit:
-            return None
-        self._listed = found
-        fits = sum(slot.total for slot in self.slots()) <= budget
-        return found if fits else None
+        self._listed = search_own_order(self, budget, self.tiling.est_cycles)
+        if self._listed is not None and sum(slot.total for slot in self.slots()) > budget:
+            self._listed = None
 
-    def _as_whole(self, operand: Operand) -> WholeOperand:
-        """The operand in the terms of the search for slabs."""
-        walk = replace(self.tile(operand, self._all), offset=0)
-        return WholeOperand(walk, self._own(operand), operand.buffer.stored_as)
-
-    def _own(self, operand: Operand) -> tuple[bool, ...]:
+    def own(self, operand: Operand) -> tuple[bool, ...]:
+        """Which loops are an operand's own."""
         return tuple(dim.kind in OWN_KINDS[operand.name] for dim in self.dims)
 
     @property
-    def _all(self) -> Box:
+    def whole(self) -> Box:
         """All loops."""
         extents = tuple(dim.extent for dim in self.dims)
         return Box((0,) * len(extents), extents, first=True, last=True)
 
     def _overhead(self) -> int:
-        tensor = self._machine.tensor
-        return tensor.fill_cycles + tensor.drain_cycles + self._machine.command.issue_cycles
+        tensor = self.machine.tensor
+        return tensor.fill_cycles + tensor.drain_cycles + self.machine.command.issue_cycles
 
     def _command_cycles(self, sizes: dict[DimKind, int]) -> int:
         batch, m, n, k = (sizes[kind] for kind in KINDS)
-        return int(cost.gemm_cycles(self._machine, batch, m, n, k))
+        return int(cost.gemm_cycles(self.machine, batch, m, n, k))
 
     def _allowed(self, kind: DimKind) -> tuple[int, ...]:
         return tuple(aligned_sizes([d.extent for d in self.groups[kind]]))
@@ -293,7 +261,7 @@ class ContractionTiles:
             starts, sizes = list(box.starts), list(box.sizes)
             starts[loop], sizes[loop] = 0, self.op.source
             box = replace(box, starts=tuple(starts), sizes=tuple(sizes))
-        return own_part(walk, self._own(operand), box)
+        return own_part(walk, self.own(operand), box)
 
     def tiles_in_order(self) -> list[Box]:
         """All tiles, in the order of the chosen loops, batch outermost."""
@@ -371,7 +339,7 @@ class ContractionTiles:
                 size = Stack.bytes(walks, ELEMENT_BYTES[dtype])
                 requests.append(SlotRequest(owner, size, 1, label))
             else:
-                whole = self.tile(operand, self._all)
+                whole = self.tile(operand, self.whole)
                 size = padded(whole.elements * ELEMENT_BYTES[dtype])
                 requests.append(SlotRequest(owner, size, 1, label))
         return requests
@@ -403,7 +371,7 @@ class ContractionTiles:
             elif name in ("a", "b") and name != slabs.joined:
                 found[name] = Stack(address, ELEMENT_BYTES[dtype])
             else:
-                found[name] = Whole(address, self.tile(operand, self._all), ELEMENT_BYTES[dtype])
+                found[name] = Whole(address, self.tile(operand, self.whole), ELEMENT_BYTES[dtype])
         return found
 
     def _buffers(self) -> tuple[int, int, int]:
