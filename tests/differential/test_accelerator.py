@@ -198,7 +198,8 @@ def compared(signature: StepSignature) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("model", "recipe"), [("tiny-llama", "full"), ("llama-gqa", "union"), ("minilm", "s2ft")]
+    ("model", "recipe"),
+    [("tiny-llama", "full"), ("tiny-llama", "rows"), ("llama-gqa", "union"), ("minilm", "s2ft")],
 )
 def test_single_precision_is_that_of_the_cpu(plans, model, recipe):
     plan = plans(model, recipe)
