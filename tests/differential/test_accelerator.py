@@ -4,6 +4,7 @@ The interpreter computes each operation of a plan by itself, in the accelerator'
 accelerator cuts the same step into tiles, merges operations, keeps tensors in the scratchpad or in
 DRAM in other formats, updates parameters in place, and runs five queues at once: none of this may
 change a bit of any result, in any of several steps. Against the CPU, results differ by rounding.
+Of each program it is also known whose bytes every operand is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from accelerator_steps import accelerator, advanced, in_random_order, machine, run, same_bits
+from hw_traffic import check_traffic
 from side_by_side import EXAMPLES, Captured, capture_example
 
 from ssft.compiler import Recipe
@@ -147,6 +149,7 @@ def names(signature: StepSignature) -> list[str]:
 def check(plan: Plan, preset: str, size: int | None, precision: Precision) -> list[float]:
     """Compares every result of some steps; returns the losses."""
     program = accelerator(plan.text, machine(preset, size), precision)
+    check_traffic(program.program, machine(preset, size))
     reference = interpret_step(plan.text, precision)
     arguments, losses = plan.arguments, []
     for step in range(STEPS):

@@ -1,13 +1,16 @@
-"""DRAM traffic of a compiled step, phase by phase, against a count from the plan's own report.
+"""Traffic of a compiled step, phase by phase, against a count from the plan's own report.
 
 On a machine whose scratchpad holds everything, each byte crosses the DRAM interface once, and it
-can be said on paper which: that is what these tests do, from shapes, roles and masks alone.
+can be said on paper which: that is what these tests do, from shapes, roles and masks alone. What
+moves to and from slots of the scratchpad is held against DRAM's buffers, phases and masks, none of
+which say anything about slots.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from side_by_side import EXAMPLES
 
@@ -15,8 +18,10 @@ from ssft.compiler import Plan, Recipe, compile_file
 from ssft.compiler.analysis.step import find_step
 from ssft.compiler.backends.hw import compile_program
 from ssft.hwmodel.config import load_machine
+from ssft.hwmodel.isa import AdamRows, Gemm
 from ssft.hwmodel.report import report
-from ssft.hwmodel.timing.events import simulate
+from ssft.hwmodel.timing.counters import Counters
+from ssft.hwmodel.timing.events import Simulation, simulate
 
 BF16, F32, F64, I64 = 2, 4, 8, 8
 STATES = 2
@@ -34,9 +39,14 @@ def plan(request: pytest.FixtureRequest) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def found(plan: Plan) -> dict:
+def simulation(plan: Plan) -> Simulation:
     machine = load_machine("ssft-server")
-    return report(simulate(compile_program(plan.text(), machine), machine))
+    return simulate(compile_program(plan.text(), machine), machine)
+
+
+@pytest.fixture(scope="module")
+def found(simulation: Simulation) -> dict:
+    return report(simulation)
 
 
 def looked_up(plan: Plan) -> set[str]:
@@ -111,3 +121,60 @@ def test_masked_work_is_what_the_dense_gradient_has_on_top(plan: Plan, found: di
     )
     executed = found["phases"]["weight_gradient"]["macs"]
     assert found["macs"]["masked"] + executed == dense
+
+
+def test_the_scratchpad_gets_what_dram_gives(plan: Plan, simulation: Simulation, found: dict):
+    """Purpose by purpose, but that a looked-up row of a table is an activation from then on.
+
+    What is stored is read there; and the lists of what is gathered and scattered are.
+    """
+    slots, asked = found["spm_bytes_by_unit_and_purpose"], found["dram_bytes"]
+    tokens = math.prod(plan.signature().inputs[0].shape)
+    (table,) = (p for p in plan.signature().parameters if p.name in looked_up(plan))
+    times = plan.text().count(f"tensor.extract %arg{table.index}[")
+    rows = times * F32 * tokens * table.shape[1]
+    moved = {"weight": -rows, "activation": rows}
+    assert slots["written"]["dma_in"] == {
+        p: size + moved.get(p, 0) for p, size in asked["read"].items()
+    }
+    lists = {u: I64 * n for u, n in Counters(simulation).by_unit("list_entries").items()}
+    read = {p: size for p, size in slots["read"]["dma_in"].items() if size}
+    assert read.pop("input") == times * I64 * tokens
+    assert read.get("index", 0) == sum(read.values()) == lists["dma_in"] - times * I64 * tokens
+    moved = {"index": lists["dma_out"]}
+    assert slots["read"]["dma_out"] == {
+        p: size + moved.get(p, 0) for p, size in asked["write"].items()
+    }
+    for way, units in slots.items():
+        assert {unit: sum(p.values()) for unit, p in units.items()} == found["spm_bytes"][way]
+        for purpose, total in found["spm_bytes_by_purpose"][way].items():
+            assert sum(p[purpose] for p in units.values()) == total
+
+
+def test_products_write_activations_forward_and_gradients_backward(simulation: Simulation):
+    counters = Counters(simulation)
+    expected = {"activation": 0, "gradient": 0}
+    for i, command in enumerate(simulation.stream.commands):
+        if isinstance(command, Gemm):
+            forward = simulation.stream.operations[command.tag].phase == "forward"
+            size = int(counters.per_command["spm_written_bytes"][i])
+            expected["activation" if forward else "gradient"] += size
+    made = report(simulation)["spm_bytes_by_unit_and_purpose"]["written"]["tensor"]
+    assert all(expected.values())
+    assert {purpose: size for purpose, size in made.items() if size} == expected
+
+
+def test_the_update_unit_reads_and_writes_what_trains(plan: Plan, simulation: Simulation):
+    """Of each element the master, its gradient and two moments; the learning rate and the step."""
+    trained = plan.report()["trainable_parameters"]
+    updates = [isinstance(c, AdamRows) for c in simulation.stream.commands]
+    read, written = (
+        traffic.by_key_and_purpose(np.array(updates, dtype=np.int64), 2)[1]
+        for traffic in Counters(simulation).scratchpad_traffic.values()
+    )
+    assert read["weight"] == read["gradient"] == F32 * trained
+    assert 0 <= read["optimizer"] - STATES * F32 * trained <= 2 * F64 * sum(updates)
+    assert written["optimizer"] == STATES * F32 * trained
+    # Beside the master, the tensor unit's copy of matrices.
+    assert F32 * trained < written["weight"] <= (F32 + BF16) * trained
+    assert not any(written[p] for p in ("activation", "gradient", "input", "output"))

@@ -168,12 +168,15 @@ dram_buffers = whole(
     result=st.none() | st.integers(0, 99),
     data=st.none() | st.binary(max_size=100),
     mirror=st.none() | st.integers(0, 99),
+    first=st.none() | sizes,
+    last=st.none() | sizes,
 )
 spm_slots = whole(
     SpmSlot,
     name=names,
     address=unsigned(32),
     bytes=sizes,
+    purpose=st.sampled_from(PURPOSES),
     first=sizes,
     last=sizes,
     buffers=st.integers(1, 4),
@@ -269,10 +272,10 @@ def matmul_program(m: int = 4, n: int = 8, k: int = 16) -> Program:
             DramBuffer("y", dram_y, size_y, "f32", (m, n), "output", (0, 1), result=0),
         ],
         spm=[
-            SpmSlot("x", x, size_x, 0, 0),
-            SpmSlot("w", w, size_w, 0, 0),
-            SpmSlot("y", y, size_y, 0, 1),
-            SpmSlot("z", z, size_y, 1, 1),
+            SpmSlot("x", x, size_x, "input", 0, 0),
+            SpmSlot("w", w, size_w, "weight", 0, 0),
+            SpmSlot("y", y, size_y, "activation", 0, 1),
+            SpmSlot("z", z, size_y, "output", 1, 1),
         ],
         operations=[
             SourceOp("layer", "matmul", "forward", "model.py:3", macs=m * n * k),

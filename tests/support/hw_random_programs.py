@@ -6,6 +6,7 @@ that order, so the order itself is a legal execution and no deadlock is possible
 
 from __future__ import annotations
 
+import itertools
 from random import Random
 from typing import Any
 
@@ -28,6 +29,8 @@ from ssft.hwmodel.isa import (
 from ssft.hwmodel.isa.program import PHASES, PURPOSES
 
 BUFFER_BYTES = 1 << 24
+SPM_BYTES = 1 << 16
+SLOT_BYTES = 1 << 13
 MANUAL = 7
 """A semaphore that only `Post` commands raise; 0 to 4 count the commands of each queue."""
 
@@ -91,12 +94,16 @@ def micro_program(random: Random, scale: int = 1) -> MicroProgram:
 def command(random: Random, queue: Queue, scale: int, head: dict[str, Any]) -> Command:
     """A command of `queue` that works; `scale` multiplies one of its extents."""
     rows = random.randint(1, 40) * scale
+
+    def spm() -> int:
+        return random.randrange(SPM_BYTES)
+
     match queue:
         case Queue.DMA_IN | Queue.DMA_OUT:
             inward = queue is Queue.DMA_IN
             place = {
                 "dram": random.randrange(len(PURPOSES)) * BUFFER_BYTES + random.randrange(4096),
-                "spm": random.randrange(1 << 16),
+                "spm": spm(),
             }
             kind = random.choice(["2d", "packed", "rows", "columns"])
             if kind == "columns":
@@ -113,23 +120,35 @@ def command(random: Random, queue: Queue, scale: int, head: dict[str, Any]) -> C
             pitch = size if kind == "packed" else size + random.randint(1, 300)
             return cls(**head, **place, rows=rows, row_bytes=size, pitch=pitch)
         case Queue.TENSOR:
-            index = random.choice([isa.NO_LIST, 64])
-            return isa.Gemm(**head, a=0, b=0, c=0, shape=random.randrange(4), index=index,
-                            accumulate=random.randint(0, 1))  # fmt: skip
+            index = random.choice([isa.NO_LIST, spm()])
+            return isa.Gemm(**head, a=spm(), b=spm(), c=spm(), shape=random.randrange(4),
+                            index=index, accumulate=random.randint(0, 1))  # fmt: skip
         case Queue.VECTOR:
             if random.random() < 0.2:
-                return isa.ScatterAddRows(**head, target=0, source=0, index=0, count=rows,
-                                          row_elements=random.randint(1, 64), first=0,
+                return isa.ScatterAddRows(**head, target=spm(), source=spm(), index=spm(),
+                                          count=rows, row_elements=random.randint(1, 64), first=0,
                                           rows=10)  # fmt: skip
             cls = random.choice([isa.Vector, isa.Vector, isa.AdamRows, isa.SgdRows])
-            return cls(**head, program=random.randrange(3), arguments=0)
+            return cls(**head, program=random.randrange(3), arguments=random.randrange(4))
         case Queue.INDEX:
             return random.choice([
-                lambda: isa.AccumulateScore(**head, gradient=0, score=0, elements=64 * rows),
-                lambda: isa.CountRowsColumns(**head, score=0, counts=0, rows=rows, columns=64,
-                                             threshold=0, by_column=0),
-                lambda: isa.TopK(**head, values=0, index=0, count=64 * rows, k=rows),
+                lambda: isa.AccumulateScore(**head, gradient=spm(), score=spm(),
+                                            elements=64 * rows),
+                lambda: isa.CountRowsColumns(**head, score=spm(), counts=spm(), rows=rows,
+                                             columns=64, threshold=0, by_column=0),
+                lambda: isa.TopK(**head, values=spm(), index=spm(), count=64 * rows, k=rows),
             ])()  # fmt: skip
+
+
+def slots() -> list[SpmSlot]:
+    """Slots that are followed by others at the same addresses, and a hole at the end."""
+    starts = range(0, SPM_BYTES - SLOT_BYTES, SLOT_BYTES)
+    purposes = itertools.cycle(PURPOSES)
+    return [
+        SpmSlot(f"{start}", start, SLOT_BYTES, next(purposes), *life)
+        for life in ((0, 2), (3, 7))
+        for start in starts
+    ]
 
 
 def random_program(random: Random, size: int = 40, scale: int = 1) -> Program:
@@ -141,7 +160,7 @@ def random_program(random: Random, size: int = 40, scale: int = 1) -> Program:
     program = Program(machine="any", precision="bf16")
     program.contractions = [gemm_shape(random, scale) for _ in range(4)]
     program.micro_programs = [micro_program(random, scale) for _ in range(3)]
-    program.arguments = [(0, 0, 0)]
+    program.arguments = [tuple(random.randrange(SPM_BYTES) for _ in range(3)) for _ in range(4)]
     program.dram = [
         DramBuffer(purpose, i * BUFFER_BYTES, BUFFER_BYTES, "i8", (BUFFER_BYTES,), purpose)
         for i, purpose in enumerate(PURPOSES)
@@ -151,8 +170,8 @@ def random_program(random: Random, size: int = 40, scale: int = 1) -> Program:
         SourceOp(f"op{i}", "generic", PHASES[i // 2], f"model.py:{i + 1}", masked_macs=100 * i)
         for i in range(2 * len(PHASES))
     ]
-    program.spm = [SpmSlot("slot", 0, 4096, 0, 3), SpmSlot("other", 4096, 4096, 2, 7)]
-    program.spm_bytes = 8192
+    program.spm = slots()
+    program.spm_bytes = SPM_BYTES
     posted = [0] * 5
     manual = 0
     for position in range(size):

@@ -55,7 +55,7 @@ class Chain:
     def spm(self, size: int, name: str = "") -> int:
         """The address of a new piece of the scratchpad."""
         address = self.program.spm_bytes
-        self.program.spm.append(SpmSlot(name or f"s{address}", address, size, 0, 99))
+        self.program.spm.append(SpmSlot(name or f"s{address}", address, size, "activation", 0, 99))
         self.program.spm_bytes += -(-size // 64) * 64
         return address
 

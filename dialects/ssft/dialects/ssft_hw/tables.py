@@ -22,7 +22,8 @@ from ssft.dialects.ssft_hw.fields import (
 
 PROGRAM = "ssft_hw.program"
 PHASES = ("forward", "input_gradient", "weight_gradient", "update")
-PURPOSES = ("weight", "activation", "gradient", "optimizer", "index", "input", "output")
+PURPOSES = ("weight", "activation", "checkpoint", "gradient", "optimizer", "index", "input",
+            "output")  # fmt: skip
 
 
 class SourceOpOp(Operation, dialect=SsftHw, name="source_op"):
@@ -149,16 +150,16 @@ class BufferOp(Operation, dialect=SsftHw, name="buffer"):
 
     `argument` and `result` are the numbers of the step's argument and result that it holds,
     `mirror` that of the argument of which it is a copy in another type; `data` are the initial
-    contents of a constant.
+    contents of a constant. One with `first` and `last` is live between these operations only.
 
     Constraints:
 
     * (C1) `number`, `address` and `bytes` are ``i64``, at least 0.
-    * (C2) `label` is a string; `purpose` is one of ``weight``, ``activation``, ``gradient``,
-      ``optimizer``, ``index``, ``input`` and ``output``.
+    * (C2) `label` is a string; `purpose` is one of ``weight``, ``activation``, ``checkpoint``,
+      ``gradient``, ``optimizer``, ``index``, ``input`` and ``output``.
     * (C3) `dtype` is one of the machine's element types; `shape` and `order` are ``array<i64>``.
-    * (C4) `argument`, `result` and `mirror`, which may be left out, are ``i64``; so may `data`,
-      which is a ``dense`` attribute of type ``tensor<nxi8>``.
+    * (C4) `argument`, `result`, `mirror`, `first` and `last`, which may be left out, are ``i64``;
+      so may `data`, which is a ``dense`` attribute of type ``tensor<nxi8>``.
     * (C5) It stands in ``ssft_hw.program``.
 
     Example::
@@ -186,7 +187,7 @@ class BufferOp(Operation, dialect=SsftHw, name="buffer"):
         dtype(self.attributes, "dtype")  # buffer_c3
         for name in ("shape", "order"):
             integers(self.attributes, name)  # buffer_c3
-        for name in ("argument", "result", "mirror"):
+        for name in ("argument", "result", "mirror", "first", "last"):
             optional_integer(self.attributes, name)  # buffer_c4
         data = self.attributes.get("data", None)
         require(  # buffer_c4
@@ -203,25 +204,27 @@ class BufferOp(Operation, dialect=SsftHw, name="buffer"):
 
 
 class SlotOp(Operation, dialect=SsftHw, name="slot"):
-    """A piece of the scratchpad, for memory maps.
+    """A piece of the scratchpad, for memory maps and counters.
 
-    It is live from kernel `first` to kernel `last`; it is cut into `buffers` parts, used in turn.
+    It holds tiles of a tensor of this `purpose`, as in ``ssft_hw.buffer``, and is live from kernel
+    `first` to kernel `last`; it is cut into `buffers` parts, used in turn.
 
     Constraints:
 
     * (C1) `number`, `address`, `bytes`, `first`, `last` and `buffers` are ``i64``, `number` at
       least 0.
-    * (C2) `label` is a string.
+    * (C2) `label` is a string; `purpose` is one of those of ``ssft_hw.buffer``.
     * (C3) It stands in ``ssft_hw.program``.
 
     Example::
 
-        "ssft_hw.slot"() {number = 0 : i64, label = "x", address = 0 : i64, bytes = 256 : i64,
-          first = 0 : i64, last = 3 : i64, buffers = 2 : i64} : () -> ()
+        "ssft_hw.slot"() {number = 0 : i64, label = "x", purpose = "input", address = 0 : i64,
+          bytes = 256 : i64, first = 0 : i64, last = 3 : i64, buffers = 2 : i64} : () -> ()
     """
 
     number: ir.IntegerAttr
     label: ir.StringAttr
+    purpose: ir.StringAttr
     address: ir.IntegerAttr
     bytes: ir.IntegerAttr
     first: ir.IntegerAttr
@@ -234,4 +237,5 @@ class SlotOp(Operation, dialect=SsftHw, name="slot"):
         for name in ("address", "bytes", "first", "last", "buffers"):
             integer(self.attributes, name)  # slot_c1
         string(self.attributes, "label")  # slot_c2
+        string(self.attributes, "purpose", PURPOSES)  # slot_c2
         parent_is(self, PROGRAM)  # slot_c3

@@ -94,7 +94,7 @@ class ProgramBuilder:
         """Gives back what was taken since `mark`."""
         self._top = mark
 
-    def take(self, name: str, size: int, operations: tuple[int, int]) -> Piece:
+    def take(self, name: str, purpose: Purpose, size: int, operations: tuple[int, int]) -> Piece:
         """A piece of the scratchpad, in use from the first to the second of `operations`.
 
         Raises MachineError if there is no room.
@@ -118,15 +118,17 @@ class ProgramBuilder:
             if overlap < other.bytes:
                 kept.append(other)
         self._pieces = [*kept, piece]
-        self.program.spm.append(SpmSlot(name, piece.address, size, *operations))
+        self.program.spm.append(SpmSlot(name, piece.address, size, purpose, *operations))
         self._top += rounded
         self.program.spm_bytes = max(self.program.spm_bytes, self._top)
         self.program.spm_lower_bound = self.program.spm_bytes
         return piece
 
-    def ring(self, name: str, size: int, operations: tuple[int, int]) -> list[Piece]:
+    def ring(
+        self, name: str, purpose: Purpose, size: int, operations: tuple[int, int]
+    ) -> list[Piece]:
         """Two pieces to be used in turn."""
-        return [self.take(f"{name} {i}", size, operations) for i in range(2)]
+        return [self.take(f"{name} {i}", purpose, size, operations) for i in range(2)]
 
     def contraction(self, shape: Contraction) -> int:
         """The number of a descriptor."""

@@ -15,9 +15,9 @@ from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import Gemm
 from ssft.hwmodel.isa.program import PHASES
 from ssft.hwmodel.timing import scalesim
-from ssft.hwmodel.timing.counters import sums_by
 from ssft.hwmodel.timing.durations import contraction
 from ssft.hwmodel.timing.events import Simulation
+from ssft.hwmodel.timing.sums import sums_by
 
 OURS, OUTPUT, WEIGHT, IDEAL = (
     "ours",

@@ -88,8 +88,8 @@ def activation_product(
     for first, size in cut(outer, block):
         chunks = _chunks(builder, tag, weight, first, size, inner, along_rows)
         tile = streamed_tile(builder.free_bytes, tokens, (inner + size) * BF16)
-        ins = builder.ring("activations in", tile * inner * BF16, (tag, tag))
-        outs = builder.ring("activations out", tile * size * BF16, (tag, tag))
+        ins = builder.ring("in", source.purpose, tile * inner * BF16, (tag, tag))
+        outs = builder.ring("out", target.purpose, tile * size * BF16, (tag, tag))
         for number, (token, count) in enumerate(cut(tokens, tile)):
             a, c = ins[number % 2], outs[number % 2]
             load_rows(builder, tag, source, token, count, a)
@@ -115,7 +115,7 @@ def _chunks(
     found: list[tuple[Load2D | None, Piece, int, int]] = []
     pitch = weight.columns * F32
     for offset, width in cut(size, even(size, -(-size // CHUNKS))):
-        piece = builder.take("weights", width * inner * F32, (tag, tag))
+        piece = builder.take("weights", "weight", width * inner * F32, (tag, tag))
         at = (first + offset) * (pitch if rows else F32)
         run, count = (pitch, width) if rows else (width * F32, inner)
         load = Load2D(dram=weight.buffer.address + at, spm=piece.address, rows=count,
@@ -171,8 +171,8 @@ def weight_gradient(
     index, listed = lists
     mark = builder.mark()
     tile = streamed_tile(builder.free_bytes, tokens, (width_a + width_b) * BF16)
-    lefts = builder.ring("gradients", tile * width_a * BF16, (tag, tag))
-    rights = builder.ring("activations", tile * width_b * BF16, (tag, tag))
+    lefts = builder.ring("left", rows.purpose, tile * width_a * BF16, (tag, tag))
+    rights = builder.ring("right", columns.purpose, tile * width_b * BF16, (tag, tag))
     indexed = {"rows": 0, "columns": 1, None: None}[listed]
     for number, (token, count) in enumerate(cut(tokens, tile)):
         a, b = lefts[number % 2], rights[number % 2]

@@ -74,8 +74,12 @@ def update_block(
     mark = builder.mark()
     per_row = selection.elements // selection.rows
     rows = _tile_rows(builder, selection, block, per_row)
-    rings = [builder.ring(name, rows * per_row * F32, tags.span)
-             for name in ("weight", "first moment", "second moment")]  # fmt: skip
+    size = rows * per_row * F32
+    rings = [
+        builder.ring("weight", "weight", size, tags.span),
+        builder.ring("first moment", "optimizer", size, tags.span),
+        builder.ring("second moment", "optimizer", size, tags.span),
+    ]
     picker = _Picker(builder, tags, selection, tensors, rows) if selection.unstructured else None
     for number, (start, count) in enumerate(cut(block.size, rows)):
         operands = [ring[number % 2] for ring in rings]
@@ -110,8 +114,9 @@ class _Picker:
         self.per_row = selection.elements // selection.rows
         assert tensors.lists is not None
         self.lists = tensors.lists
-        self.indices = builder.ring("elements", rows * self.per_row * INDEX, tags.span)
-        self.picked = builder.ring("picked", rows * self.per_row * F32, tags.span)
+        elements = rows * self.per_row
+        self.indices = builder.ring("elements", "index", elements * INDEX, tags.span)
+        self.picked = builder.ring("picked", "gradient", elements * F32, tags.span)
 
     def pick(
         self, number: int, block: GradientBlock, start: int, count: int

@@ -75,7 +75,7 @@ def _train(
     size = even(rows, most, granule=1 if selection.listed == "rows" else 16)
     mark = builder.mark()
     for first, count in cut(rows, size):
-        piece = builder.take("gradient", count * columns * F32, (tag, last))
+        piece = builder.take("gradient", "gradient", count * columns * F32, (tag, last))
         block = GradientBlock(first, count, piece)
         weight_gradient(builder, tag, block, *sides, (rows, columns), (index, selection.listed))
         update_block(builder, tags, selection, tensors, block, index)
@@ -114,6 +114,6 @@ def _load_list(
     if selection.listed is None or tensors.lists is None:
         return None
     entries = tensors.lists.shape[0]
-    piece = builder.take("list", entries * INDEX, span)
+    piece = builder.take("list", "index", entries * INDEX, span)
     load_rows(builder, tag, tensors.lists, 0, entries, piece)
     return piece

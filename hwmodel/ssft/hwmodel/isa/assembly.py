@@ -31,7 +31,7 @@ The two are exact: ``encode(from_text(to_text(p))) == encode(p)``. A file looks 
     buffer 0 "w" purpose=weight dtype=f32 shape=[16, 8] order=[0, 1] address=0x100 bytes=512 {
       000080bf…
     }
-    spm 0 "x" address=0x0 bytes=256 first=0 last=0
+    spm 0 "x" purpose=input address=0x0 bytes=256 first=0 last=0
 
     queue tensor {
       gemm  a=0x0 b=0x100 c=0x300 shape=0  wait 0>=2 post 2  ; 0: layers.0.mlp matmul at model.py:31
@@ -134,7 +134,7 @@ def _contraction(number: int, contraction: Contraction) -> Iterator[str]:
 def _buffer(number: int, buffer: DramBuffer) -> Iterator[str]:
     fields = ("purpose", "dtype", "shape", "order", "address", "bytes")
     line = f"buffer {number} {quoted(buffer.name)}" + _set_fields(
-        buffer, *fields, "argument", "result", "mirror"
+        buffer, *fields, "argument", "result", "mirror", "first", "last"
     )
     if buffer.data is None:
         yield line
@@ -147,7 +147,7 @@ def _buffer(number: int, buffer: DramBuffer) -> Iterator[str]:
 
 def _spm_slot(number: int, slot: SpmSlot) -> Iterator[str]:
     yield f"spm {number} {quoted(slot.name)}" + _set_fields(
-        slot, "address", "bytes", "first", "last", "buffers"
+        slot, "purpose", "address", "bytes", "first", "last", "buffers"
     )
 
 

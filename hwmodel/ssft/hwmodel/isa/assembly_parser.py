@@ -172,6 +172,8 @@ class _Parser:
                 "argument": (line.integer, None),
                 "result": (line.integer, None),
                 "mirror": (line.integer, None),
+                "first": (line.integer, None),
+                "last": (line.integer, None),
             }
         )
         data = None
@@ -194,8 +196,9 @@ class _Parser:
 
     def spm_slot(self, line: Line) -> SpmSlot:
         name = line.string()
+        purpose = (lambda: line.word("purpose", PURPOSES), REQUIRED)
         required = dict.fromkeys(("address", "bytes", "first", "last"), (line.integer, REQUIRED))
-        values = line.fields({**required, "buffers": (line.integer, 1)})
+        values = line.fields({"purpose": purpose, **required, "buffers": (line.integer, 1)})
         line.finish()
         return SpmSlot(name, **values)
 

@@ -13,11 +13,21 @@ from ssft.hwmodel.isa.microprogram import MicroProgram
 Phase = Literal["forward", "input_gradient", "weight_gradient", "update"]
 PHASES: tuple[Phase, ...] = ("forward", "input_gradient", "weight_gradient", "update")
 
-Purpose = Literal["weight", "activation", "gradient", "optimizer", "index", "input", "output"]
-"""What a DRAM buffer is for; counters of DRAM traffic are kept by purpose."""
+Purpose = Literal[
+    "weight", "activation", "checkpoint", "gradient", "optimizer", "index", "input", "output"
+]
+"""What a tensor is for; counters of the traffic of DRAM and scratchpad are kept by purpose.
+
+``weight``: parameters, and copies of them in another type. ``activation``: what the forward pass
+computes, at once or again, and constants. ``checkpoint``: of that, what the forward pass keeps so
+that the backward pass can compute the rest again. ``gradient``: what the backward pass computes.
+``optimizer``: states, learning rate and the like, and what updates compute on the way. ``index``:
+integers that are looked up. ``input``: the batch. ``output``: results that update no argument.
+"""
 PURPOSES: tuple[Purpose, ...] = (
     "weight",
     "activation",
+    "checkpoint",
     "gradient",
     "optimizer",
     "index",
@@ -36,6 +46,9 @@ class DramBuffer:
     constants. A buffer with a `mirror` holds a copy of the argument of that number, in another
     element type; the host fills both. A buffer that neither the host nor `data` fills is undefined
     at the start.
+
+    A buffer with `first` and `last` is live between these operations (tags) only, and at other
+    times its bytes are others'; one without has its bytes to itself.
     """
 
     name: str
@@ -49,12 +62,15 @@ class DramBuffer:
     result: int | None = None
     data: bytes | None = None
     mirror: int | None = None
+    first: int | None = None
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SpmSlot:
-    """A piece of the scratchpad, for memory maps: `bytes` at `address`.
+    """A piece of the scratchpad, for memory maps and counters: `bytes` at `address`.
 
+    `purpose` is that of the tensor of which it holds tiles, sums that are not complete included.
     It is live from the first command that writes it to the last that reads it; `first` and `last`
     are numbers of operations (tags), whose order is the program's. `buffers` > 1: the slot is cut
     into that many equal parts, used in turn (double buffering).
@@ -63,6 +79,7 @@ class SpmSlot:
     name: str
     address: int
     bytes: int
+    purpose: Purpose
     first: int
     last: int
     buffers: int = 1

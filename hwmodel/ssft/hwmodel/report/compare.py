@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ssft.hwmodel.isa.program import PURPOSES
+
 Report = dict[str, Any]
 
 
@@ -100,6 +102,10 @@ def figures(report: Report) -> list[tuple[str, str, float]]:
         moved = " moved" if kind == "dram_moved_bytes" else ""
         for direction, purposes in report[kind].items():
             found.append((f"DRAM bytes{moved}, {direction}", "B", sum(purposes.values())))
+            found += _by_purpose(f"DRAM bytes{moved}, {direction}", purposes)
+    for direction, purposes in report["spm_bytes_by_purpose"].items():
+        found.append((f"scratchpad bytes, {direction}", "B", sum(purposes.values())))
+        found += _by_purpose(f"scratchpad bytes, {direction}", purposes)
     for unit, time in report["units"].items():
         found.append((f"{unit} busy", "s", time["busy"] / frequency))
     found += [(f"energy of {part}", "J", n) for part, n in report["energy"]["by_component"].items()]
@@ -109,6 +115,10 @@ def figures(report: Report) -> list[tuple[str, str, float]]:
         ("peak DRAM", "B", report["peak_dram_bytes"]),
     ]
     return found
+
+
+def _by_purpose(name: str, purposes: dict[str, int]) -> list[tuple[str, str, float]]:
+    return [(f"{name}: {purpose}", "B", purposes.get(purpose, 0)) for purpose in PURPOSES]
 
 
 def _notes(first: Report, second: Report) -> list[str]:

@@ -19,6 +19,8 @@ DENOMINATORS = {
     " bandwidth), intensity in flop per byte moved",
     "ops.*.bandwidth_fraction": "bytes moved / (seconds active x peak bandwidth)",
     "dram_bytes": "bytes asked for; dram_moved_bytes are whole bursts, the bytes on the pins",
+    "spm_bytes_by_purpose": "bytes that units read and write, of the tensors whose tiles they are;"
+    " sums that are not complete count as what they become, the row buffer's bytes not at all",
     "energy.per_token": "tokens as given by the caller",
     "energy.per_updated_parameter": "elements that the row-update unit updated, unless given",
 }

@@ -10,8 +10,9 @@ import numpy as np
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.energy import joules_by_operation
 from ssft.hwmodel.isa import Queue
-from ssft.hwmodel.timing.counters import Counters, interval_cycles, sums_by
+from ssft.hwmodel.timing.counters import Counters
 from ssft.hwmodel.timing.stream import UNITS
+from ssft.hwmodel.timing.sums import interval_cycles, sums_by
 
 FLOPS_PER_MAC = 2
 

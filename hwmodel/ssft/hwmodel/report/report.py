@@ -23,13 +23,14 @@ from ssft.hwmodel.report.sections import (
     energy_section,
     phases_section,
     roofline_section,
+    scratchpad_sections,
     utilisation_section,
     waits_section,
 )
 from ssft.hwmodel.timing.counters import Counters
 from ssft.hwmodel.timing.events import Simulation
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 
 def report(
@@ -69,6 +70,7 @@ def report(
             "read": counters.by_unit("spm_read_bytes"),
             "written": counters.by_unit("spm_written_bytes"),
         },
+        **scratchpad_sections(counters),
         "row_buffer_bytes": counters.total("row_buffer_bytes"),
         "units": {unit: asdict(time) for unit, time in counters.units.items()},
         "waits": waits_section(s),

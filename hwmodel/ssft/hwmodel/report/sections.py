@@ -50,6 +50,18 @@ def waits_section(s: Simulation) -> dict[str, dict[str, int]]:
     }
 
 
+def scratchpad_sections(counters: Counters) -> dict[str, dict[str, Any]]:
+    """Scratchpad bytes by direction and purpose, and by direction, unit and purpose."""
+    queue, traffic = counters.simulation.stream.queue, counters.scratchpad_traffic
+    by_unit = {way: found.by_key_and_purpose(queue, len(Queue)) for way, found in traffic.items()}
+    return {
+        "spm_bytes_by_purpose": {way: found.by_purpose() for way, found in traffic.items()},
+        "spm_bytes_by_unit_and_purpose": {
+            way: dict(zip(UNITS.values(), found, strict=True)) for way, found in by_unit.items()
+        },
+    }
+
+
 def energy_section(joules: Energy, tokens: int | None, updated: int) -> dict[str, Any]:
     """Energy by component and by coefficient, and per token and updated parameter."""
     total = joules.joules

@@ -56,12 +56,31 @@ def commands_csv(simulation: Simulation) -> str:
 
 
 def operations_csv(simulation: Simulation) -> str:
-    """A row per source operation, in program order; busy cycles have a column per unit."""
+    """A row per source operation, in program order.
+
+    Busy cycles have a column per unit, bytes one per memory, direction and purpose: DRAM's are
+    those moved, in whole bursts.
+    """
+    counters = Counters(simulation)
+    bytes_of = _bytes_by_purpose(counters)
     rows = []
-    for row in operation_rows(Counters(simulation)):
+    for row, moved in zip(operation_rows(counters), bytes_of, strict=True):
         busy = {f"busy_{unit}": cycles for unit, cycles in row.pop("busy").items()}
-        rows.append(row | busy)
+        rows.append(row | busy | moved)
     return _table(rows)
+
+
+def _bytes_by_purpose(counters: Counters) -> list[dict[str, int]]:
+    """For each operation a column per memory, direction and purpose."""
+    size = len(counters.simulation.stream.operations)
+    found: list[dict[str, int]] = [{} for _ in range(size)]
+    for memory, ways in (("dram", counters.dram_traffic()), ("spm", counters.scratchpad_traffic)):
+        for way, traffic in ways.items():
+            purposes = list(traffic.by_purpose())
+            by_operation = traffic.by_key_and_purpose(counters.tag, size)
+            for row, moved in zip(found, by_operation, strict=True):
+                row |= {f"{memory}_{way}_{p}": moved.get(p, 0) for p in purposes}
+    return found
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> str:

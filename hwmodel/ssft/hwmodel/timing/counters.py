@@ -13,15 +13,15 @@ from functools import cached_property
 import numpy as np
 
 from ssft.hwmodel.isa import Queue
-from ssft.hwmodel.isa.program import PHASES, PURPOSES
+from ssft.hwmodel.isa.program import PHASES
 from ssft.hwmodel.timing.critical_path import Segment, critical_path
 from ssft.hwmodel.timing.event_loop import DMA
 from ssft.hwmodel.timing.events import Simulation
 from ssft.hwmodel.timing.stream import UNITS
+from ssft.hwmodel.timing.sums import interval_cycles, sums_by
+from ssft.hwmodel.timing.traffic import Traffic, buffers_of, scratchpad_traffic
 from ssft.hwmodel.timing.work import Work, command_work
 
-NO_BUFFER = "none"
-"""The purpose of traffic to addresses that belong to no buffer."""
 DIRECTIONS = {Queue.DMA_IN: "read", Queue.DMA_OUT: "write"}
 FIELDS = tuple(field.name for field in fields(Work))
 
@@ -88,7 +88,7 @@ class Counters:
         self.phase = np.array(
             [PHASES.index(operation.phase) for operation in stream.operations], dtype=np.int64
         )[stream.tag]
-        self.buffer = _buffers(simulation)
+        self.buffer = buffers_of(simulation)
 
     def total(self, name: str) -> int:
         """A field of `Work`, summed over all commands."""
@@ -148,27 +148,28 @@ class Counters:
         """The cycles of each unit."""
         return unit_times(self.simulation)
 
+    def dram_traffic(self, name: str = "dram_moved_bytes") -> dict[str, Traffic]:
+        """DRAM traffic by direction (``read``, ``write``), for a field of `Work`."""
+        s = self.simulation
+        return {
+            way: Traffic(s.program.dram, numbers, self.buffer[mine], self.per_command[name][mine])
+            for queue, way in DIRECTIONS.items()
+            for mine in (s.of(queue),)
+            for numbers in (np.arange(mine.start, mine.stop),)
+        }
+
     def traffic(self, name: str = "dram_moved_bytes") -> dict[str, dict[str, int]]:
-        """DRAM traffic by direction (``read``, ``write``) and purpose, for a field of `Work`."""
-        buffers = self.traffic_by_buffer(name)
-        found = {}
-        for direction, counts in buffers.items():
-            by_purpose: dict[str, int] = dict.fromkeys(PURPOSES, 0)
-            for buffer, count in zip(self.simulation.program.dram, counts, strict=False):
-                by_purpose[buffer.purpose] += count
-            if counts[-1]:
-                by_purpose[NO_BUFFER] = counts[-1]
-            found[direction] = by_purpose
-        return found
+        """DRAM traffic by direction and purpose, for a field of `Work`."""
+        return {way: found.by_purpose() for way, found in self.dram_traffic(name).items()}
 
     def traffic_by_buffer(self, name: str = "dram_moved_bytes") -> dict[str, list[int]]:
         """DRAM traffic by direction, for each buffer of the program, and last of no buffer."""
-        size = len(self.simulation.program.dram) + 1
-        return {
-            direction: sums_by(self.per_command[name][mine], self.buffer[mine], size)
-            for queue, direction in DIRECTIONS.items()
-            for mine in (self.simulation.of(queue),)
-        }
+        return {way: found.by_piece() for way, found in self.dram_traffic(name).items()}
+
+    @cached_property
+    def scratchpad_traffic(self) -> dict[str, Traffic]:
+        """Scratchpad traffic by direction (``read``, ``written``)."""
+        return scratchpad_traffic(self.simulation)
 
     def commands(self) -> dict[str, int]:
         """Number of commands by mnemonic."""
@@ -184,47 +185,3 @@ class Counters:
             "posts": posts,
             "blocked": int((s.producer >= 0).sum()),
         }
-
-
-def sums_by(values: np.ndarray, keys: np.ndarray, size: int) -> list[int]:
-    """The sum of the values of each key 0 to ``size - 1``, as integers.
-
-    `np.bincount` would add in f64, which is exact to 2**53 only.
-    """
-    sums = np.zeros(size, dtype=np.int64)
-    np.add.at(sums, keys, values)
-    return sums.tolist()
-
-
-def interval_cycles(begin: np.ndarray, end: np.ndarray) -> int:
-    """Total length of the union of intervals."""
-    order = np.argsort(begin, kind="stable")
-    begin, end = begin[order], np.maximum.accumulate(end[order])
-    before = np.concatenate(([0], end[:-1])) if len(end) else end
-    return int(np.maximum(end - np.maximum(begin, before), 0).sum())
-
-
-def _buffers(simulation: Simulation) -> np.ndarray:
-    """For each command the number of the DRAM buffer that its address is in, or -1."""
-    found = np.full(len(simulation.stream), -1, dtype=np.int64)
-    dram = simulation.program.dram
-    if not dram:
-        return found
-    order = np.array(sorted(range(len(dram)), key=lambda i: dram[i].address), dtype=np.int64)
-    first = np.array([dram[i].address for i in order], dtype=np.int64)
-    after = np.array([dram[i].address + dram[i].bytes for i in order], dtype=np.int64)
-    for queue in DMA:
-        mine = simulation.of(queue)
-        addresses = np.array(
-            [getattr(c, "dram", -1) for c in simulation.stream.commands[mine]], dtype=np.int64
-        )
-        at = np.searchsorted(first, addresses, side="right") - 1
-        inside = (at >= 0) & (addresses < after[at])
-        found[mine] = np.where(inside, order[at], -1)
-        # Buffers may overlap, where one's memory is used again by others: the nearest before the
-        # address need not be the one that holds it.
-        for i in np.flatnonzero(~inside & (addresses >= 0)).tolist():
-            holders = np.flatnonzero((first <= addresses[i]) & (addresses[i] < after))
-            if len(holders):
-                found[mine.start + i] = order[holders[-1]]
-    return found

@@ -19,7 +19,7 @@ from ssft.hwmodel.timing.counters import FIELDS, Counters
 from ssft.hwmodel.timing.critical_path import critical_path, slack
 from ssft.hwmodel.timing.event_loop import DMA, TRANSFER, EventLoop, Sharing
 from ssft.hwmodel.timing.events import Simulation, simulate
-from ssft.hwmodel.timing.work import INDEX_BYTES
+from ssft.hwmodel.timing.scratchpad import INDEX_BYTES
 
 PRESETS = st.sampled_from(preset_names())
 SEEDS = st.integers(0, 2**32 - 1)

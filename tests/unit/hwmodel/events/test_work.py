@@ -8,7 +8,8 @@ from ssft.hwmodel import isa
 from ssft.hwmodel.config import Machine, load_machine
 from ssft.hwmodel.isa import Access, Contraction, Dim, MicroOp, MicroProgram, Nest, Program, Slot
 from ssft.hwmodel.timing.durations import command_cycles
-from ssft.hwmodel.timing.work import Work, block, command_work
+from ssft.hwmodel.timing.scratchpad import block
+from ssft.hwmodel.timing.work import Work, command_work
 
 
 @pytest.fixture(scope="module")

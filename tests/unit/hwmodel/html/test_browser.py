@@ -54,7 +54,7 @@ setTimeout(() => {
     }
   probe.tip = seen;
   probe.rows = Object.fromEntries(["operations", "constants", "buffers", "units", "phases",
-    "energy", "traffic", "critical"]
+    "energy", "traffic", "scratchpad-traffic", "critical"]
     .map((id) => [id, byId(id).querySelectorAll("tbody tr").length]));
   probe.points = byId("roofline").querySelectorAll("circle").length;
   const head = byId("operations").querySelectorAll("th")[3];
@@ -104,6 +104,10 @@ def test_nothing_goes_wrong(probe: Any):
     assert not probe["wide"], "the page is wider than the window"
 
 
+def purposes(traffic: dict[str, dict[str, int]]) -> int:
+    return len({p for way in traffic.values() for p, n in way.items() if n})
+
+
 def test_everything_is_drawn(probe: Any, simulation: Simulation):
     found = report(simulation)
     assert probe["rows"] == {
@@ -113,7 +117,8 @@ def test_everything_is_drawn(probe: Any, simulation: Simulation):
         "units": 5,
         "phases": 4,
         "energy": len(found["energy"]["by_component"]) + COEFFICIENTS,
-        "traffic": len({p for way in found["dram_bytes"].values() for p, n in way.items() if n}),
+        "traffic": purposes(found["dram_bytes"]),
+        "scratchpad-traffic": purposes(found["spm_bytes_by_purpose"]),
         "critical": len(found["critical_path"]["longest"]),
     }
     assert probe["points"] == sum(p["attained_flops"] > 0 for p in found["roofline"]["points"])

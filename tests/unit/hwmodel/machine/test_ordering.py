@@ -41,7 +41,7 @@ def program(**queues) -> Program:
         DramBuffer("x", 0, 1024, "f32", (256,), "input"),
         DramBuffer("y", 1024, 1024, "f32", (256,), "output"),
     ]
-    found.spm = [SpmSlot("slot", 0, 512, 0, 9)]
+    found.spm = [SpmSlot("slot", 0, 512, "activation", 0, 9)]
     for name, commands in queues.items():
         found.queues[Queue[name]] = commands
     return found

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hw_random_programs import random_program
+from hw_random_programs import SLOT_BYTES, SPM_BYTES, random_program
 
 from ssft.hwmodel import isa
 from ssft.hwmodel.config import load_machine
@@ -98,7 +98,7 @@ def test_counters_move_all_bytes_and_end_empty(
     for steps in tracks.values():
         assert steps[-1][1] == 0
         assert [ts for ts, _ in steps] == sorted(ts for ts, _ in steps)
-    assert max(level for _, level in tracks["SPM bytes"]) == 8192
+    assert max(level for _, level in tracks["SPM bytes"]) == SPM_BYTES - SLOT_BYTES
     peak, moved = simulation.machine.dram.bandwidth, report(simulation)["dram_moved_bytes"]
     for way, by_purpose in moved.items():
         steps = tracks[f"DRAM {way} B/s"]

@@ -67,6 +67,16 @@ def test_phases_and_operations_add_up(found: dict[str, Any]):
     assert dynamic + static == pytest.approx(total, rel=1e-12)
 
 
+def test_scratchpad_bytes_add_up_by_unit_and_by_purpose(found: dict[str, Any]):
+    for way, totals in found["spm_bytes"].items():
+        units = found["spm_bytes_by_unit_and_purpose"][way]
+        assert {unit: sum(purposes.values()) for unit, purposes in units.items()} == totals
+        purposes = found["spm_bytes_by_purpose"][way]
+        assert "none" in purposes
+        for purpose, size in purposes.items():
+            assert sum(unit.get(purpose, 0) for unit in units.values()) == size
+
+
 def test_units_add_up(found: dict[str, Any]):
     for name, unit in found["units"].items():
         assert sum(unit.values()) == found["cycles"]

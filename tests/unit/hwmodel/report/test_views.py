@@ -14,6 +14,7 @@ from hw_random_programs import random_program
 from ssft.hwmodel import isa
 from ssft.hwmodel.config import load_machine
 from ssft.hwmodel.isa import Program, Queue, SourceOp, SpmSlot
+from ssft.hwmodel.isa.program import PURPOSES
 from ssft.hwmodel.report import commands_csv, compare, operations_csv, report
 from ssft.hwmodel.report.occupancy import (
     bandwidth,
@@ -55,6 +56,28 @@ def test_a_row_per_operation():
     assert [int(row["macs"]) for row in table] == [op["macs"] for op in ops]
 
 
+def test_bytes_of_operations_have_columns_by_memory_direction_and_purpose():
+    s = run()
+    table, found = rows(operations_csv(s)), report(s)
+    for memory, key in (("dram", "dram_moved_bytes"), ("spm", "spm_bytes_by_purpose")):
+        for way, purposes in found[key].items():
+            for purpose, size in purposes.items():
+                assert sum(int(row[f"{memory}_{way}_{purpose}"]) for row in table) == size
+            assert sum(purposes.values()) > max(purposes.values()) > 0
+
+
+def test_bytes_are_compared_by_memory_direction_and_purpose():
+    first, second = report(run(seed=3)), report(run(seed=4))
+    made = {row.figure: (row.first, row.second) for row in compare(first, second).rows}
+    for name, key in (("DRAM bytes", "dram_bytes"), ("scratchpad bytes", "spm_bytes_by_purpose")):
+        for way in first[key]:
+            totals = tuple(sum(found[key][way].values()) for found in (first, second))
+            assert made[f"{name}, {way}"] == totals
+            for purpose in PURPOSES:
+                expected = tuple(found[key][way][purpose] for found in (first, second))
+                assert made[f"{name}, {way}: {purpose}"] == expected
+
+
 def test_an_empty_program_has_empty_tables():
     s = simulate(Program("any", "bf16"), load_machine("ssft-server"))
     assert commands_csv(s) == operations_csv(s) == ""
@@ -92,7 +115,7 @@ def small() -> Simulation:
     program.queues[Queue.DMA_IN] = [
         isa.Load2D(dram=0, spm=0, rows=1, row_bytes=6400, pitch=6400, tag=tag) for tag in range(3)
     ]
-    program.spm = [SpmSlot("a", 0, 64, 0, 1), SpmSlot("b", 64, 36, 1, 2)]
+    program.spm = [SpmSlot("a", 0, 64, "input", 0, 1), SpmSlot("b", 64, 36, "input", 1, 2)]
     return simulate(program, load_machine("ssft-server"))
 
 
@@ -109,7 +132,7 @@ def test_occupancy_follows_the_operations_of_slots():
 
 def test_bytes_that_two_slots_share_count_once():
     s = small()
-    s.program.spm.append(SpmSlot("c", 32, 48, 0, 2))
+    s.program.spm.append(SpmSlot("c", 32, 48, "input", 0, 2))
     assert [level for _, level in scratchpad_occupancy(s)] == [80, 100, 68, 0]
     s.program.spm.clear()
     assert scratchpad_occupancy(s) == []
@@ -118,7 +141,7 @@ def test_bytes_that_two_slots_share_count_once():
 def test_every_bank_has_a_peak_of_its_own():
     """Slots a, b and c are at 0 to 64, 64 to 100 and 32 to 80; all three are live at a time."""
     s = small()
-    s.program.spm.append(SpmSlot("c", 32, 48, 0, 2))
+    s.program.spm.append(SpmSlot("c", 32, 48, "input", 0, 2))
     four = load_machine("ssft-server", ["scratchpad.bytes=110", "scratchpad.banks=4"])
     assert peak_bytes_by_bank(simulate(s.program, four)) == [28, 28, 28, 16]
     s.program.spm[:] = s.program.spm[1:2]

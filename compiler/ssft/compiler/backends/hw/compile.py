@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -21,6 +21,7 @@ from ssft.compiler.backends.hw.memory.ahead import begin_earlier
 from ssft.compiler.backends.hw.memory.allocate import Allocation, AllocationError, allocate
 from ssft.compiler.backends.hw.memory.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.memory.dram_layout import place_in_dram
+from ssft.compiler.backends.hw.memory.purposes import mark_purposes
 from ssft.compiler.backends.hw.memory.residency import Lifetime, Residency, choose_residency
 from ssft.compiler.backends.hw.memory.slots import SlotRequest
 from ssft.compiler.backends.hw.scheduling.dependences import dependences
@@ -93,6 +94,7 @@ def lower(
     if precision == "bf16":
         narrow_storage(graph)
     remove_dead_code(graph)
+    mark_purposes(graph, signature.arguments)
     kernels = form_kernels(graph, machine.scratchpad.bytes // ROW_SHARE)
     results = {id(buffer) for _, buffer in graph.results}
     fuse_nests(kernels, results)
@@ -100,8 +102,8 @@ def lower(
     layout = _Layout.find(kernels, results, Library(chooser) if stitch else chooser)
     program = Program(_name(machine), precision)
     emitter = Emitter(machine, program)
-    place_in_dram(graph, layout.residency, signature, emitter, layout.loaded)
-    layout.emit(emitter)
+    shared = place_in_dram(graph, layout.residency, emitter, layout.loaded)
+    layout.emit(emitter, shared)
     return _schedule(emitter)
 
 
@@ -181,8 +183,8 @@ class _Layout:
         """Resident buffers that come from DRAM."""
         return [entry for entry in self.residency.resident if entry.buffer.kind != "value"]
 
-    def emit(self, emitter: Emitter) -> None:
-        """Writes the commands of all kernels."""
+    def emit(self, emitter: Emitter, shared: Mapping[int, Lifetime]) -> None:
+        """Writes the commands of all kernels; `shared` are the lifetimes of buffers in DRAM."""
         program = emitter.program
         count = len(self.residency.resident)
         offsets = self.allocation.offsets
@@ -205,11 +207,17 @@ class _Layout:
         begun.append(len(program.operations))
         for entry, address in zip(self.residency.resident, offsets[:count], strict=True):
             first, last = begun[entry.loaded], begun[entry.last + 1] - 1
-            name, size = entry.buffer.name, entry.buffer.bytes
-            program.spm.append(SpmSlot(name, address, size, first, last))
+            buffer = entry.buffer
+            program.spm.append(
+                SpmSlot(buffer.name, address, buffer.bytes, buffer.purpose, first, last)
+            )
         for position, slot, address in slots:
-            first, last = begun[self.starts[position]], begun[position + 1] - 1
-            program.spm.append(SpmSlot(slot.name, address, slot.total, first, last, slot.buffers))
+            span = begun[self.starts[position]], begun[position + 1] - 1
+            size, purpose = slot.total, slot.owner.purpose
+            program.spm.append(SpmSlot(slot.name, address, size, purpose, *span, slot.buffers))
+        for number, entry in shared.items():
+            first, last = begun[entry.first], begun[entry.last + 1] - 1
+            program.dram[number] = replace(program.dram[number], first=first, last=last)
         program.spm_bytes = self.allocation.peak
         program.spm_lower_bound = self.allocation.lower_bound
 

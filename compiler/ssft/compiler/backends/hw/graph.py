@@ -15,11 +15,16 @@ from ssft.hwmodel.isa import DimKind, MicroOp, Phase
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an operation comes from: its name in the plan, phase, and the model's line."""
+    """Where an operation comes from: its name in the plan, phase, and the model's line.
+
+    `recomputed`: it does work of the forward pass again. Where that is worth counting, it also has
+    that pass's phase.
+    """
 
     name: str
     phase: Phase
     location: str = ""
+    recomputed: bool = False
 
 
 @dataclass(slots=True)

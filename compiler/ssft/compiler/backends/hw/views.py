@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from ssft.hwmodel.isa import Purpose
 from ssft.hwmodel.isa.dtypes import ELEMENT_BYTES, DType
 
 
@@ -26,7 +27,7 @@ class Buffer:
     `kind`: an argument of the step (`argument` is its number), a constant (`data`, flat), or a
     value computed on the way. A constant with `splat` has one element that stands for all.
     `storage` is the element type in memory where that is another one, and `mirror` the number of
-    the argument that the buffer is a copy of.
+    the argument that the buffer is a copy of. Traffic is counted by `purpose`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Buffer:
     splat: int | float | None = None
     storage: DType | None = None
     mirror: int | None = None
+    purpose: Purpose = "activation"
     number: int = field(default=0)
 
     @property

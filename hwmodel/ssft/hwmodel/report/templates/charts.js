@@ -58,19 +58,26 @@
     ["1 % changes the total by", null, (term) => (share(term.joules, R.energy_joules)).toFixed(3) + " %"],
   ], [...energy.terms].sort((a, b) => b.joules - a.joules).slice(0, 8)));
 
-  const ways = ["read", "write"].map((way) => [R.dram_bytes[way], R.dram_moved_bytes[way]]);
-  const total = ways.reduce((sum, [, moved]) => sum + Object.values(moved).reduce((a, b) => a + b, 0), 0);
-  const purposes = Object.keys(ways[0][0]).filter((p) => ways.some(([asked]) => asked[p]));
-  byId("traffic").append(table([
-    ["purpose", null, (p) => p],
-    ["", null, (p) => scale([[share(ways[0][1][p] ?? 0, total), "forward", "read"],
-                             [share(ways[1][1][p] ?? 0, total), "update", "written"]]), true],
-    ["read", null, (p) => si(ways[0][1][p] ?? 0, "B")],
-    ["written", null, (p) => si(ways[1][1][p] ?? 0, "B")],
-    ["moved / asked for", null, (p) => share((ways[0][1][p] ?? 0) + (ways[1][1][p] ?? 0),
-      (ways[0][0][p] ?? 0) + (ways[1][0][p] ?? 0)).toFixed(2)],
-  ], purposes), make("p", { class: "hint" },
-    `${si(total, "B")} in whole bursts of DRAM: read in blue, written in pink.`));
+  const traffic = (id, read, written, text, more = []) => {
+    const total = [read, written].reduce((sum, way) =>
+      sum + Object.values(way).reduce((a, b) => a + b, 0), 0);
+    const purposes = [...new Set([...Object.keys(read), ...Object.keys(written)])];
+    byId(id).append(table([
+      ["purpose", null, (p) => p],
+      ["", null, (p) => scale([[share(read[p] ?? 0, total), "forward", "read"],
+                               [share(written[p] ?? 0, total), "update", "written"]]), true],
+      ["read", null, (p) => si(read[p] ?? 0, "B")],
+      ["written", null, (p) => si(written[p] ?? 0, "B")],
+      ...more,
+    ], purposes.filter((p) => read[p] || written[p])),
+    make("p", { class: "hint" }, `${si(total, "B")} ${text}: read in blue, written in pink.`));
+  };
+  const asked = R.dram_bytes, moved = R.dram_moved_bytes;
+  traffic("traffic", moved.read, moved.write, "in whole bursts of DRAM", [
+    ["moved / asked for", null, (p) => share((moved.read[p] ?? 0) + (moved.write[p] ?? 0),
+      (asked.read[p] ?? 0) + (asked.write[p] ?? 0)).toFixed(2)]]);
+  traffic("scratchpad-traffic", R.spm_bytes_by_purpose.read, R.spm_bytes_by_purpose.written,
+          "between the scratchpad and the units");
 
   const path = R.critical_path;
   const list = (parts) => Object.entries(parts).sort((a, b) => b[1] - a[1])

@@ -33,6 +33,7 @@ def show(report: Report, top: int, *, notes: bool) -> None:
     _units(out, report)
     _operations(out, report, top)
     _traffic(out, report)
+    _scratchpad(out, report)
     _energy(out, report)
     _critical(out, report, top)
     _closed_forms(out, report)
@@ -151,6 +152,19 @@ def _traffic(out: Console, report: Report) -> None:
             )
     headings = ("purpose", "read", "moved", "written", "moved", "share", "~<")
     out.print(table("DRAM bytes by purpose: asked for, and moved in whole bursts", headings, rows))
+
+
+def _scratchpad(out: Console, report: Report) -> None:
+    read, written = (report["spm_bytes_by_purpose"][way] for way in ("read", "written"))
+    total = sum(read.values()) + sum(written.values())
+    rows = []
+    for purpose in dict.fromkeys([*read, *written]):
+        both = read.get(purpose, 0), written.get(purpose, 0)
+        if any(both):
+            share = _share(sum(both), total)
+            rows.append((purpose, *(si(size, "B") for size in both), percent(share), bar(share)))
+    title = "scratchpad bytes by purpose, of all units"
+    out.print(table(title, ("purpose", "read", "written", "share", "~<"), rows))
 
 
 def _energy(out: Console, report: Report) -> None:

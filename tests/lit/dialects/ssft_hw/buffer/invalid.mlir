@@ -9,7 +9,7 @@ func.func @buffer_c1() {
 // -----
 
 func.func @buffer_c2() {
-  // expected-error@+1 {{'ssft_hw.buffer' op attribute 'purpose' is "x", expected one of weight, activation, gradient, optimizer, index, input, output}}
+  // expected-error@+1 {{'ssft_hw.buffer' op attribute 'purpose' is "x", expected one of weight, activation, checkpoint, gradient, optimizer, index, input, output}}
   "ssft_hw.buffer"() {number = 0 : i64, label = "w", purpose = "x", address = 0 : i64, bytes = 8 : i64, dtype = f32, shape = array<i64: 2>, order = array<i64: 0>} : () -> ()
   return
 }

@@ -110,8 +110,8 @@ func.func @program_c3() {
 func.func @program_c4() {
   // expected-error@+1 {{'ssft_hw.program' op has 'ssft_hw.slot' 0 where 1 is due}}
   "ssft_hw.program"() ({
-    "ssft_hw.slot"() {number = 0 : i64, label = "x", address = 0 : i64, bytes = 8 : i64, first = 0 : i64, last = 1 : i64, buffers = 1 : i64} : () -> ()
-    "ssft_hw.slot"() {number = 0 : i64, label = "x", address = 0 : i64, bytes = 8 : i64, first = 0 : i64, last = 1 : i64, buffers = 1 : i64} : () -> ()
+    "ssft_hw.slot"() {number = 0 : i64, label = "x", purpose = "weight", address = 0 : i64, bytes = 8 : i64, first = 0 : i64, last = 1 : i64, buffers = 1 : i64} : () -> ()
+    "ssft_hw.slot"() {number = 0 : i64, label = "x", purpose = "weight", address = 0 : i64, bytes = 8 : i64, first = 0 : i64, last = 1 : i64, buffers = 1 : i64} : () -> ()
     "ssft_hw.queue"() ({
     }) {unit = "dma_in"} : () -> ()
     "ssft_hw.queue"() ({

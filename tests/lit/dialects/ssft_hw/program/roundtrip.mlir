@@ -42,11 +42,11 @@
   // CHECK: "ssft_hw.arguments"() {addresses = array<i64: 0, 4294967295>, number = 0 : i64}
   "ssft_hw.arguments"() {number = 0 : i64, addresses = array<i64: 0, 4294967295>} : () -> ()
 
-  // CHECK: "ssft_hw.buffer"() {address = 64 : i64, argument = 3 : i64, bytes = 4 : i64, data = dense<[0, 0, -128, 63]> : tensor<4xi8>, dtype = f32, label = "w", number = 0 : i64, order = array<i64: 1, 0>, purpose = "weight", result = 1 : i64, shape = array<i64: 1, 1>}
-  "ssft_hw.buffer"() {number = 0 : i64, label = "w", purpose = "weight", address = 64 : i64, bytes = 4 : i64, dtype = f32, shape = array<i64: 1, 1>, order = array<i64: 1, 0>, argument = 3 : i64, result = 1 : i64, data = dense<[0, 0, 128, 63]> : tensor<4xi8>} : () -> ()
+  // CHECK: "ssft_hw.buffer"() {address = 64 : i64, argument = 3 : i64, bytes = 4 : i64, data = dense<[0, 0, -128, 63]> : tensor<4xi8>, dtype = f32, first = 2 : i64, label = "w", last = 7 : i64, number = 0 : i64, order = array<i64: 1, 0>, purpose = "weight", result = 1 : i64, shape = array<i64: 1, 1>}
+  "ssft_hw.buffer"() {number = 0 : i64, label = "w", purpose = "weight", address = 64 : i64, bytes = 4 : i64, dtype = f32, shape = array<i64: 1, 1>, order = array<i64: 1, 0>, argument = 3 : i64, result = 1 : i64, first = 2 : i64, last = 7 : i64, data = dense<[0, 0, 128, 63]> : tensor<4xi8>} : () -> ()
 
-  // CHECK: "ssft_hw.slot"() {address = 0 : i64, buffers = 2 : i64, bytes = 256 : i64, first = 0 : i64, label = "x", last = 3 : i64, number = 0 : i64}
-  "ssft_hw.slot"() {number = 0 : i64, label = "x", address = 0 : i64, bytes = 256 : i64, first = 0 : i64, last = 3 : i64, buffers = 2 : i64} : () -> ()
+  // CHECK: "ssft_hw.slot"() {address = 0 : i64, buffers = 2 : i64, bytes = 256 : i64, first = 0 : i64, label = "x", last = 3 : i64, number = 0 : i64, purpose = "input"}
+  "ssft_hw.slot"() {number = 0 : i64, label = "x", purpose = "input", address = 0 : i64, bytes = 256 : i64, first = 0 : i64, last = 3 : i64, buffers = 2 : i64} : () -> ()
 
   // CHECK-COUNT-5: "ssft_hw.queue"
   "ssft_hw.queue"() ({ }) {unit = "dma_in"} : () -> ()

@@ -214,6 +214,9 @@ def _read_arguments(op: Any) -> tuple[int, ...]:
     return tuple(op.attributes["addresses"])
 
 
+_OPTIONAL = ("argument", "result", "mirror", "first", "last")
+
+
 def _write_buffer(make: Attributes, block: ir.Block, number: int, buffer: DramBuffer) -> None:
     i8 = ir.IntegerType.get_signless(8)
     attributes: Made = {
@@ -225,9 +228,7 @@ def _write_buffer(make: Attributes, block: ir.Block, number: int, buffer: DramBu
         "dtype": make.dtype(buffer.dtype),
         "shape": make.integers(buffer.shape),
         "order": make.integers(buffer.order),
-        **make.optional(
-            make.integer, argument=buffer.argument, result=buffer.result, mirror=buffer.mirror
-        ),
+        **make.optional(make.integer, **{name: getattr(buffer, name) for name in _OPTIONAL}),
         **make.optional(lambda data: ir.DenseElementsAttr.get(data, type=i8), data=buffer.data),
     }
     create(BufferOp.OPERATION_NAME, attributes, block)
@@ -243,10 +244,8 @@ def _read_buffer(op: Any) -> DramBuffer:
         shape=tuple(get["shape"]),
         purpose=get["purpose"].value,
         order=tuple(get["order"]),
-        argument=optional(get, "argument", value),
-        result=optional(get, "result", value),
         data=optional(get, "data", lambda data: bytes(memoryview(data))),
-        mirror=optional(get, "mirror", value),
+        **{name: optional(get, name, value) for name in _OPTIONAL},
     )
 
 
@@ -257,6 +256,7 @@ def _write_spm_slot(make: Attributes, block: ir.Block, number: int, slot: SpmSlo
     attributes: Made = {
         "number": make.integer(number),
         "label": make.string(slot.name),
+        "purpose": make.string(slot.purpose),
         **{name: make.integer(getattr(slot, name)) for name in _SLOT_NUMBERS},
     }
     create(SlotOp.OPERATION_NAME, attributes, block)
@@ -264,7 +264,8 @@ def _write_spm_slot(make: Attributes, block: ir.Block, number: int, slot: SpmSlo
 
 def _read_spm_slot(op: Any) -> SpmSlot:
     get = op.attributes
-    return SpmSlot(get["label"].value, **{name: get[name].value for name in _SLOT_NUMBERS})
+    numbers = {name: get[name].value for name in _SLOT_NUMBERS}
+    return SpmSlot(get["label"].value, purpose=get["purpose"].value, **numbers)
 
 
 WRITERS: dict[str, Callable[[Attributes, ir.Block, int, Any], None]] = {

@@ -6,7 +6,7 @@ import re
 
 from ssft.compiler.analysis import step as step_ir
 from ssft.compiler.analysis.cost import weight_gradient_operations
-from ssft.compiler.analysis.phases import forward_operations, is_checkpointed
+from ssft.compiler.analysis.phases import RECOMPUTED, forward_operations, is_checkpointed
 from ssft.compiler.backends.hw.graph import Origin
 from ssft.compiler.backends.hw.importing.masked_work import gradient_contractions, masked_macs
 from ssft.dialects._mlir import ir
@@ -38,7 +38,7 @@ class Origins:
     def of(self, op: ir.Operation) -> Origin:
         """Where `op` comes from."""
         name = self._names.get(op, op.name)
-        return Origin(name, self._phase(op), source_line(op.location))
+        return Origin(name, self._phase(op), source_line(op.location), RECOMPUTED in op.attributes)
 
     def _phase(self, op: ir.Operation) -> Phase:
         if op in self._forward or is_checkpointed(op):

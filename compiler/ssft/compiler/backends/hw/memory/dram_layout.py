@@ -11,31 +11,19 @@ from ssft.compiler.backends.hw.memory.allocate import Lifetime as Interval
 from ssft.compiler.backends.hw.memory.residency import Lifetime, Residency
 from ssft.compiler.backends.hw.views import Buffer
 from ssft.compiler.diagnostics import UserError
-from ssft.compiler.plan_schema import ArgumentInfo, StepSignature
-from ssft.hwmodel.isa import DramBuffer, Purpose
+from ssft.hwmodel.isa import DramBuffer
 
 ALIGNMENT = 64
 
-_PURPOSES: dict[str, Purpose] = {
-    "trainable": "weight",
-    "frozen": "weight",
-    "state": "optimizer",
-    "hyper": "optimizer",
-    "step": "optimizer",
-    "seed": "input",
-    "input": "input",
-    "index": "index",
-}
-
 
 def place_in_dram(
-    graph: Graph,
-    residency: Residency,
-    signature: StepSignature,
-    emitter: Emitter,
-    loaded: list[Lifetime],
-) -> None:
-    """Gives arguments, constants, results and values that are not resident their addresses."""
+    graph: Graph, residency: Residency, emitter: Emitter, loaded: list[Lifetime]
+) -> dict[int, Lifetime]:
+    """Gives arguments, constants, results and values that are not resident their addresses.
+
+    Returns the lifetimes of those whose memory is others' at other times, by number in the
+    program's table.
+    """
     used = {id(entry.buffer): entry for entry in residency.lifetimes.values()}
     resident = residency.ids
     fixed: list[tuple[Buffer, DramBuffer]] = []
@@ -51,43 +39,35 @@ def place_in_dram(
             continue
         if buffer.kind == "constant" and entry is None:
             continue
-        record = _record(buffer, address, signature.arguments, numbers.get(id(buffer)))
+        record = _record(buffer, address, numbers.get(id(buffer)))
         fixed.append((buffer, record))
         emitter.dram[id(buffer)] = address
         address += -(-buffer.bytes // ALIGNMENT) * ALIGNMENT
-    placed = _place(spilled, emitter.machine.dram.bytes // 2 - address)
+    reuse = sum(e.buffer.bytes for e in spilled) > emitter.machine.dram.bytes // 2 - address
+    placed = _place(spilled, reuse)
+    shared = dict(enumerate(spilled, len(fixed))) if reuse else {}
     for entry, offset in zip(spilled, placed.offsets, strict=True):
         buffer = entry.buffer
         emitter.dram[id(buffer)] = address + offset
-        fixed.append((buffer, _record(buffer, address + offset, (), None)))
+        fixed.append((buffer, _record(buffer, address + offset, None)))
     emitter.program.dram = [record for _, record in fixed]
     emitter.program.dram_bytes = address + placed.peak
     if emitter.program.dram_bytes > emitter.machine.dram.bytes:
         raise _too_large(emitter, fixed)
+    return shared
 
 
-def _place(spilled: list[Lifetime], plenty: int) -> Allocation:
+def _place(spilled: list[Lifetime], reuse: bool) -> Allocation:
     """Addresses for values that are not resident.
 
-    Where they take less than `plenty` bytes each gets memory of its own: nothing has to wait until
-    memory is free. Otherwise memory is used again.
+    Where there is plenty each gets memory of its own: nothing has to wait until memory is free.
     """
-    if sum(entry.buffer.bytes for entry in spilled) <= plenty:
+    if not reuse:
         return allocate([Interval(e.buffer.bytes, 0, 1) for e in spilled], effort=0)
     return allocate([Interval(e.buffer.bytes, e.first, e.last) for e in spilled], effort=2000)
 
 
-def _record(
-    buffer: Buffer, address: int, arguments: tuple[ArgumentInfo, ...], result: int | None
-) -> DramBuffer:
-    purpose: Purpose = "activation"
-    argument = buffer.argument if buffer.mirror is None else buffer.mirror
-    if argument is not None:
-        purpose = _PURPOSES[arguments[argument].role]
-    elif buffer.kind == "constant":
-        purpose = "index" if buffer.dtype == "i64" else "activation"
-    elif result is not None:
-        purpose = "output"
+def _record(buffer: Buffer, address: int, result: int | None) -> DramBuffer:
     data = None if buffer.data is None else np.ascontiguousarray(buffer.data).tobytes()
     return DramBuffer(
         buffer.name,
@@ -95,7 +75,7 @@ def _record(
         buffer.bytes,
         buffer.stored_as,
         buffer.shape,
-        purpose,
+        buffer.purpose,
         buffer.order,
         buffer.argument,
         result,
