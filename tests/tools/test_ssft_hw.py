@@ -205,8 +205,8 @@ def test_simulate_reports_the_simulation(hw, saved: Path, program: Program, tmp_
     assert {key: found[key] for key in expected} == json.loads(json.dumps(expected))
     assert f"{found['cycles']:,} cycles" in shown
     for text in ("phases", "units", "DRAM bytes by purpose", "scratchpad bytes by purpose",
-                 "energy", "critical path", "closed form", "SCALE-Sim", "what these figures leave out",
-                 *found["units"]):  # fmt: skip
+                 "energy", "critical path", "closed form", "SCALE-Sim",
+                 "what these figures leave out", *found["units"]):  # fmt: skip
         assert text in shown
     rows = list(csv.DictReader(io.StringIO(files["csv"].read_text())))
     assert [row["name"] for row in rows] == [op["name"] for op in found["ops"]]
