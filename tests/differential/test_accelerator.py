@@ -4,17 +4,18 @@ The interpreter computes each operation of a plan by itself, in the accelerator'
 accelerator cuts the same step into tiles, merges operations, keeps tensors in the scratchpad or in
 DRAM in other formats, updates parameters in place, and runs five queues at once: none of this may
 change a bit of any result, in any of several steps. Against the CPU, results differ by rounding.
-Of each program it is also known whose bytes every operand is.
+Of each program it is also known whose bytes every operand is, and which rows and columns it writes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 from accelerator_steps import accelerator, advanced, in_random_order, machine, run, same_bits
-from hw_traffic import check_traffic
+from hw_traffic import check_traffic, check_updates
 from side_by_side import EXAMPLES, Captured, capture_example
 
 from ssft.compiler import Recipe
@@ -70,10 +71,11 @@ CASES = [
 
 @dataclass
 class Plan:
-    """A plan's text, and the arguments of its first step."""
+    """A plan's text, the arguments of its first step, and what its report says trains."""
 
     text: str
     arguments: list[np.ndarray]
+    masks: list[dict[str, Any]]
 
     @property
     def signature(self) -> StepSignature:
@@ -128,7 +130,7 @@ def _plan(made: Captured, recipe: Recipe) -> Plan:
         inputs[info.name] if info.role == "input" else array
         for info, array in zip(session.signature.arguments, session._arrays, strict=True)
     ]
-    return Plan(plan.text(), arguments)
+    return Plan(plan.text(), arguments, plan.report()["masks"])
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +151,7 @@ def names(signature: StepSignature) -> list[str]:
 def check(plan: Plan, preset: str, size: int | None, precision: Precision) -> list[float]:
     """Compares every result of some steps; returns the losses."""
     program = accelerator(plan.text, machine(preset, size), precision)
-    check_traffic(program.program, machine(preset, size))
+    check_updates(check_traffic(program.program, machine(preset, size)), plan.masks)
     reference = interpret_step(plan.text, precision)
     arguments, losses = plan.arguments, []
     for step in range(STEPS):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ssft.hwmodel.config import Machine
 from ssft.hwmodel.isa import AdamRows, Command, Program, Queue, SgdRows, Vector
@@ -60,3 +61,21 @@ def check_traffic(program: Program, machine: Machine) -> Counters:
         assert totals == counters.by_unit(f"spm_{way}_bytes")
     assert not any("none" in found for found in counters.traffic().values())
     return counters
+
+
+def check_updates(counters: Counters, masks: Sequence[dict[str, Any]]) -> None:
+    """Asserts that the program's stores write the rows and columns that the plan's masks choose."""
+    found = {each.name: each for each in counters.updated}
+    chosen: dict[str, list[set[int]]] = {}
+    for mask in masks:
+        shape = found[mask["name"]].shape[:2]
+        lists = [mask["rows"], mask["columns"]][: len(shape)]
+        if mask["combine"] == "union":
+            lists = [None] * len(shape)
+        of_mask = chosen.setdefault(mask["name"], [set() for _ in shape])
+        for positions, extent, numbers in zip(of_mask, shape, lists, strict=True):
+            positions.update(range(extent) if numbers is None else numbers)
+    assert {name: tuple(map(len, positions)) for name, positions in chosen.items()} == {
+        name: (each.rows, each.columns)[: len(each.shape)] for name, each in found.items()
+    }
+    assert sum(each.elements for each in found.values()) == counters.total("elements_updated")

@@ -106,6 +106,16 @@ def figures(report: Report) -> list[tuple[str, str, float]]:
     for direction, purposes in report["spm_bytes_by_purpose"].items():
         found.append((f"scratchpad bytes, {direction}", "B", sum(purposes.values())))
         found += _by_purpose(f"scratchpad bytes, {direction}", purposes)
+    found += [
+        ("DRAM bytes beyond those asked for", "B", _total(report["dram_overfetch_bytes"])),
+        ("DRAM bursts", "bursts", report["dram_bursts"]),
+        ("DRAM activates", "activates", report["dram_activates"]),
+        ("entries of index lists", "entries", report["list_entries"]),
+        ("rows updated", "rows", report["updated"]["rows"]),
+        ("columns updated", "columns", report["updated"]["columns"]),
+        ("waits for semaphores", "waits", report["semaphores"]["waits"]),
+        ("posts of semaphores", "posts", report["semaphores"]["posts"]),
+    ]
     for unit, time in report["units"].items():
         found.append((f"{unit} busy", "s", time["busy"] / frequency))
     found += [(f"energy of {part}", "J", n) for part, n in report["energy"]["by_component"].items()]
@@ -115,6 +125,10 @@ def figures(report: Report) -> list[tuple[str, str, float]]:
         ("peak DRAM", "B", report["peak_dram_bytes"]),
     ]
     return found
+
+
+def _total(traffic: dict[str, dict[str, int]]) -> int:
+    return sum(sum(purposes.values()) for purposes in traffic.values())
 
 
 def _by_purpose(name: str, purposes: dict[str, int]) -> list[tuple[str, str, float]]:

@@ -19,6 +19,10 @@ DENOMINATORS = {
     " bandwidth), intensity in flop per byte moved",
     "ops.*.bandwidth_fraction": "bytes moved / (seconds active x peak bandwidth)",
     "dram_bytes": "bytes asked for; dram_moved_bytes are whole bursts, the bytes on the pins",
+    "rows_updated": "rows of the loops of the row-update unit; `updated` has those of parameters",
+    "updated": "positions of dimensions 0 and 1 that stores write. Of lists it is known how long"
+    " they are: they count as if nothing else wrote what they select, but never as more than there"
+    " is",
     "spm_bytes_by_purpose": "bytes that units read and write, of the tensors whose tiles they are;"
     " sums that are not complete count as what they become, the row buffer's bytes not at all",
     "energy.per_token": "tokens as given by the caller",

@@ -12,7 +12,7 @@ from ssft.hwmodel.energy import joules_by_operation
 from ssft.hwmodel.isa import Queue
 from ssft.hwmodel.timing.counters import Counters
 from ssft.hwmodel.timing.stream import UNITS
-from ssft.hwmodel.timing.sums import interval_cycles, sums_by
+from ssft.hwmodel.timing.sums import covered_length, sums_by
 
 FLOPS_PER_MAC = 2
 
@@ -79,7 +79,7 @@ def _active(counters: Counters) -> list[int]:
     s = counters.simulation
     order = np.argsort(s.stream.tag, kind="stable")
     bounds = np.searchsorted(s.stream.tag[order], np.arange(len(s.stream.operations) + 1))
-    return [interval_cycles(s.start[order[a:b]], s.leave[order[a:b]]) for a, b in pairwise(bounds)]
+    return [covered_length(s.start[order[a:b]], s.leave[order[a:b]]) for a, b in pairwise(bounds)]
 
 
 def roofline_point(machine: Machine, macs: int, moved: int, cycles: int) -> dict[str, Any]:

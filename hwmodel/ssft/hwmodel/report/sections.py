@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,40 @@ def waits_section(s: Simulation) -> dict[str, dict[str, int]]:
     }
 
 
+def dram_sections(counters: Counters) -> dict[str, Any]:
+    """DRAM bytes by direction and purpose: asked for, moved, and the difference; bursts, pages."""
+    return {
+        "dram_bytes": counters.traffic("dram_useful_bytes"),
+        "dram_moved_bytes": counters.traffic("dram_moved_bytes"),
+        "dram_overfetch_bytes": counters.overfetch(),
+        "dram_bursts": counters.total("dram_bursts"),
+        "dram_activates": counters.total("dram_activates"),
+    }
+
+
 def scratchpad_sections(counters: Counters) -> dict[str, dict[str, Any]]:
-    """Scratchpad bytes by direction and purpose, and by direction, unit and purpose."""
+    """Scratchpad bytes by direction and unit, by direction and purpose, and by all three."""
     queue, traffic = counters.simulation.stream.queue, counters.scratchpad_traffic
     by_unit = {way: found.by_key_and_purpose(queue, len(Queue)) for way, found in traffic.items()}
     return {
+        "spm_bytes": {
+            "read": counters.by_unit("spm_read_bytes"),
+            "written": counters.by_unit("spm_written_bytes"),
+        },
         "spm_bytes_by_purpose": {way: found.by_purpose() for way, found in traffic.items()},
         "spm_bytes_by_unit_and_purpose": {
             way: dict(zip(UNITS.values(), found, strict=True)) for way, found in by_unit.items()
         },
+    }
+
+
+def updated_section(counters: Counters) -> dict[str, Any]:
+    """Rows and columns of parameters that the step writes, in total and of each."""
+    found = counters.updated
+    return {
+        "rows": sum(each.rows or 0 for each in found),
+        "columns": sum(each.columns or 0 for each in found),
+        "parameters": [asdict(each) | {"shape": list(each.shape)} for each in found],
     }
 
 

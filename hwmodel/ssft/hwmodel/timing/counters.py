@@ -18,8 +18,9 @@ from ssft.hwmodel.timing.critical_path import Segment, critical_path
 from ssft.hwmodel.timing.event_loop import DMA
 from ssft.hwmodel.timing.events import Simulation
 from ssft.hwmodel.timing.stream import UNITS
-from ssft.hwmodel.timing.sums import interval_cycles, sums_by
+from ssft.hwmodel.timing.sums import covered_length, sums_by
 from ssft.hwmodel.timing.traffic import Traffic, buffers_of, scratchpad_traffic
+from ssft.hwmodel.timing.updates import Updated, updated_parameters
 from ssft.hwmodel.timing.work import Work, command_work
 
 DIRECTIONS = {Queue.DMA_IN: "read", Queue.DMA_OUT: "write"}
@@ -120,7 +121,7 @@ class Counters:
     def active_cycles(self) -> list[int]:
         """Cycles in which a command of each phase works or transfers; phases may overlap."""
         s = self.simulation
-        return [interval_cycles(s.start[mine], s.complete[mine])
+        return [covered_length(s.start[mine], s.complete[mine])
                 for mine in (self.phase == phase for phase in range(len(PHASES)))]  # fmt: skip
 
     def by_unit(self, name: str) -> dict[str, int]:
@@ -170,6 +171,34 @@ class Counters:
     def scratchpad_traffic(self) -> dict[str, Traffic]:
         """Scratchpad traffic by direction (``read``, ``written``)."""
         return scratchpad_traffic(self.simulation)
+
+    def overfetch(self) -> dict[str, dict[str, int]]:
+        """Bytes that DRAM moves beyond those asked for, by direction and purpose."""
+        asked = self.traffic("dram_useful_bytes")
+        return {
+            way: {purpose: moved - asked[way].get(purpose, 0) for purpose, moved in found.items()}
+            for way, found in self.traffic().items()
+        }
+
+    def lists(self) -> dict[str, dict[str, int]]:
+        """Index lists that commands read or write, by mnemonic: how many, and how long.
+
+        `entries` are those of all lists, `shortest` and `longest` those of one.
+        """
+        found: dict[str, list[int]] = {}
+        entries = self.per_command["list_entries"]
+        for command in np.flatnonzero(entries).tolist():
+            mnemonic = self.simulation.stream.commands[command].MNEMONIC
+            found.setdefault(mnemonic, []).append(int(entries[command]))
+        return {
+            name: {"lists": len(n), "entries": sum(n), "shortest": min(n), "longest": max(n)}
+            for name, n in sorted(found.items())
+        }
+
+    @cached_property
+    def updated(self) -> list[Updated]:
+        """What the step writes of each parameter."""
+        return updated_parameters(self.simulation, self.buffer)
 
     def commands(self) -> dict[str, int]:
         """Number of commands by mnemonic."""

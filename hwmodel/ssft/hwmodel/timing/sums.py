@@ -15,7 +15,7 @@ def sums_by(values: np.ndarray, keys: np.ndarray, size: int) -> list[int]:
     return sums.tolist()
 
 
-def interval_cycles(begin: np.ndarray, end: np.ndarray) -> int:
+def covered_length(begin: np.ndarray, end: np.ndarray) -> int:
     """Total length of the union of intervals."""
     order = np.argsort(begin, kind="stable")
     begin, end = begin[order], np.maximum.accumulate(end[order])

@@ -54,7 +54,7 @@ setTimeout(() => {
     }
   probe.tip = seen;
   probe.rows = Object.fromEntries(["operations", "constants", "buffers", "units", "phases",
-    "energy", "traffic", "scratchpad-traffic", "critical"]
+    "energy", "traffic", "scratchpad-traffic", "updated", "critical"]
     .map((id) => [id, byId(id).querySelectorAll("tbody tr").length]));
   probe.points = byId("roofline").querySelectorAll("circle").length;
   const head = byId("operations").querySelectorAll("th")[3];
@@ -118,6 +118,7 @@ def test_everything_is_drawn(probe: Any, simulation: Simulation):
         "phases": 4,
         "energy": len(found["energy"]["by_component"]) + COEFFICIENTS,
         "traffic": purposes(found["dram_bytes"]),
+        "updated": len(found["updated"]["parameters"]),
         "scratchpad-traffic": purposes(found["spm_bytes_by_purpose"]),
         "critical": len(found["critical_path"]["longest"]),
     }

@@ -42,6 +42,14 @@
         ["total", R.gemm_cycles.total]]));
   }
 
+  const part = (found, of) => (found === null ? "" : `${count(found)} of ${count(of)}`);
+  byId("updated").append(table([
+    ["parameter", (p) => p.name, (p) => p.name],
+    ["rows", (p) => p.rows, (p) => part(p.rows, p.shape[0])],
+    ["columns", (p) => p.columns, (p) => part(p.columns, p.shape[1])],
+    ["elements", (p) => p.elements, (p) => count(p.elements)],
+  ], R.updated.parameters, true));
+
   byId("buffers").append(table([
     ["buffer", (b) => b[0], (b) => b[0]],
     ["purpose", (b) => b[3], (b) => b[3], true],

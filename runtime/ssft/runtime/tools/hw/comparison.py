@@ -106,10 +106,14 @@ def _show(comparison: Any, *, all_rows: bool) -> None:
         out.print(f"[cyan]note:[/] {escape(note)}")
 
 
+_PREFIXED = ("s", "J", "W", "B")
+"""Units that are printed; others count what the figure is called after."""
+
+
 def _values(row: Any) -> tuple[str, str]:
     if row.unit == "cycles":
         return f"{row.first:,}", f"{row.second:,}"
     if row.unit == "1":
         return f"{row.first:.4f}", f"{row.second:.4f}"
-    unit = "" if row.unit == "MAC" else str(row.unit)
+    unit = row.unit if row.unit in _PREFIXED else ""
     return si(row.first, unit), si(row.second, unit)

@@ -34,6 +34,8 @@ def show(report: Report, top: int, *, notes: bool) -> None:
     _operations(out, report, top)
     _traffic(out, report)
     _scratchpad(out, report)
+    _counts(out, report)
+    _updated(out, report, top)
     _energy(out, report)
     _critical(out, report, top)
     _closed_forms(out, report)
@@ -165,6 +167,49 @@ def _scratchpad(out: Console, report: Report) -> None:
             rows.append((purpose, *(si(size, "B") for size in both), percent(share), bar(share)))
     title = "scratchpad bytes by purpose, of all units"
     out.print(table(title, ("purpose", "read", "written", "share", "~<"), rows))
+
+
+def _counts(out: Console, report: Report) -> None:
+    """What has no table of its own, in a line each."""
+    more = sum(sum(way.values()) for way in report["dram_overfetch_bytes"].values())
+    out.print(
+        f"DRAM: {report['dram_bursts']:,} bursts, {report['dram_activates']:,} activates; "
+        f"{si(more, 'B')} moved beyond what was asked for"
+    )
+    commands = ", ".join(f"{name} {count:,}" for name, count in report["commands"].items())
+    out.print(f"commands: {commands or 'none'}")
+    semaphores = report["semaphores"]
+    out.print(
+        f"semaphores: {semaphores['waits']:,} waits, of which {semaphores['blocked']:,} took time, "
+        f"{semaphores['posts']:,} posts"
+    )
+    for name, lists in report["lists"].items():
+        ends = dict.fromkeys((lists["shortest"], lists["longest"]))
+        lengths = " to ".join(f"{length:,}" for length in ends)
+        out.print(
+            f"index lists of {name}: {lists['lists']:,}, {lengths} entries each, "
+            f"{lists['entries']:,} together"
+        )
+
+
+def _updated(out: Console, report: Report, top: int) -> None:
+    def part(count: int | None, of: int) -> str:
+        return "" if count is None else f"{count:,} of {of:,}"
+
+    found = report["updated"]["parameters"]
+    rows = [
+        (
+            escape(shortened(each["name"])),
+            part(each["rows"], each["shape"][0] if each["shape"] else 1),
+            part(each["columns"], each["shape"][1] if len(each["shape"]) > 1 else 1),
+            f"{each['elements']:,}",
+        )
+        for each in found[: top or None]
+    ]
+    if rows:
+        out.print(table("what trains", ("parameter", "rows", "columns", "elements"), rows))
+    if len(found) > len(rows):
+        out.print(f"{len(rows)} of {len(found)} parameters; --top 0 shows all")
 
 
 def _energy(out: Console, report: Report) -> None:
