@@ -123,6 +123,20 @@ def test_schedule_shows_and_writes_the_program(hw, plan: Path, program: Program,
     assert "tiny_llama.py:" in text.read_text()
 
 
+def test_every_operation_leads_to_a_line(program: Program):
+    """Updates to the one that makes the optimizer, all others to where the model computes."""
+    model = REPOSITORY / "examples" / "tiny_llama.py"
+    lines = model.read_text().splitlines()
+    phases = set()
+    for operation in program.operations:
+        file, _, number = operation.location.rpartition(":")
+        assert Path(file) == model, operation
+        optimizer = "torch.optim" in lines[int(number) - 1]
+        assert optimizer is (operation.phase == "update"), operation
+        phases.add(operation.phase)
+    assert phases == {"forward", "input_gradient", "weight_gradient", "update"}
+
+
 def test_tiles_account_for_all_products(program: Program):
     from ssft.runtime.tools.hw.tiles import tilings
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from ssft.compiler.analysis.step import body, find_step, operations, owner, terminator
+from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend import capture, capture_file, load_model_file
 from ssft.compiler.frontend.lower import to_linalg
+from ssft.compiler.frontend.optimizers import read_optimizer
 from ssft.compiler.plan_schema import read_signature
 from ssft.dialects import new_context
 from ssft.dialects._mlir import ir, register_torch_dialect
@@ -137,7 +142,7 @@ def test_norm_is_a_full_reduction_of_each_gradient(llama):
         op
         for op in operations(step)
         if op.name == "linalg.generic"
-        and str(op.location) == 'loc("<optimizer>")'
+        and "<optimizer>" in str(op.location)
         and "reduction" in str(op.attributes["iterator_types"])
     ]
     sizes = sorted(list(ir.RankedTensorType(op.operands[0].type).shape) for op in squares)
@@ -153,13 +158,10 @@ def test_every_operation_has_a_location(llama, examples):
     kinds = {"forward": 0, "backward": 0, "optimizer": 0}
     for op in operations(step):
         text = str(op.location)
-        if text == 'loc("<optimizer>")':
-            kinds["optimizer"] += 1
-        elif op.name != "func.return":
+        if op.name != "func.return":
             assert user_file in text, (op.name, text)
-            kinds[
-                "backward" if text.startswith('loc(callsite("<backward>" at ') else "forward"
-            ] += 1
+            label = re.match(r'loc\(callsite\("<(backward|optimizer)>" at ', text)
+            kinds[label[1] if label else "forward"] += 1
     assert min(kinds.values()) > 50
     multiplications = [op for op in operations(step) if op.name == "linalg.matmul"]
     backward = [op for op in multiplications if "<backward>" in str(op.location)]
@@ -201,6 +203,49 @@ def test_lines_are_the_users(tmp_path):
         (line,) = lines_of(file, needle)
         found = [part for part in text.splitlines() if operation in part or "matmul" in part]
         assert any(f'"{file}":{line}:0' in part for part in found), operation
+
+
+COMMENTS = ("the optimizer's line", "who asks for it")
+
+
+def made_with_helper(parameters):
+    return torch.optim.SGD(parameters, lr=0.1)  # the optimizer's line
+
+
+def asks_helper(parameters):
+    return made_with_helper(parameters)  # who asks for it
+
+
+def optimizer_locations(captured) -> set[str]:
+    step = find_step(captured.module.operation)
+    texts = {str(op.location) for op in operations(step) if op.name != "func.return"}
+    return {text for text in texts if "<optimizer>" in text}
+
+
+def test_updates_lead_to_where_the_optimizer_is_made():
+    model, batch = nn.Linear(3, 2), {"input": torch.ones(4, 3)}
+
+    def loss(outputs, batch):
+        return outputs.square().mean()
+
+    captured = capture(model, batch, loss=loss, optimizer=asks_helper)
+    here = Path(__file__)
+    inner, outer = (lines_of(here, f"  # {needle}")[0] for needle in COMMENTS)
+    (found,) = optimizer_locations(captured)
+    assert found.startswith(f'loc(callsite("<optimizer>" at callsite("{here}":{inner}:0 at ')
+    assert f'"{here}":{outer}:0' in found
+    # Whoever gives one that is made already, or none, has no line that could be seen.
+    ready = torch.optim.SGD(model.parameters(), lr=0.1)
+    for given in (ready, None):
+        captured = capture(model, batch, loss=loss, optimizer=given)
+        assert optimizer_locations(captured) == {'loc("<optimizer>")'}
+
+
+def test_making_optimizers_is_left_as_it_was():
+    before = torch.optim.Optimizer.__init__
+    with pytest.raises(UserError):
+        read_optimizer(lambda parameters: 1 / 0, {})
+    assert torch.optim.Optimizer.__init__ is before
 
 
 class Unused(nn.Module):

@@ -2,7 +2,8 @@
 
 A location travels as text in the ``stack_trace`` of FX nodes, through export and both traces, and
 becomes an MLIR location at import: the user's Python frames for forward operations, the same behind
-``<backward>`` for backward ones, ``<optimizer>`` for the rest.
+``<backward>`` for backward ones. The rest is the optimizer's, which runs in nobody's line: it has
+``<optimizer>``, before the frames that made the optimizer if these are known.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from ssft.dialects._mlir import ir
 FUNCTION = "step"
 OPTIMIZER = "<optimizer>"
 BACKWARD = "<backward>"
+Frame = tuple[str, int]
+"""A file and a line."""
 _FRAME = re.compile(r'File "([^"]+)", line ([0-9]+)')
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _TORCH_LAYERS = os.path.join(_TORCH, "nn", "modules") + os.sep
@@ -73,8 +76,35 @@ def user_frames_in_traces() -> Iterator[None]:
         TracerBase._filter_traceback_frames = original  # type: ignore[method-assign]
 
 
-def frames_of(node: fx.Node) -> list[tuple[str, int]]:
-    """Returns the (file, line) pairs of `node`, outermost first; empty for optimizer operations."""
+@contextmanager
+def frames_of_optimizers() -> Iterator[list[Frame]]:
+    """Fills the list that it yields with the user's frames that make an optimizer, outermost first.
+
+    Of several optimizers made meanwhile the last one counts.
+    """
+    original = torch.optim.Optimizer.__init__
+    found: list[Frame] = []
+
+    def noting(self: torch.optim.Optimizer, *arguments: Any, **options: Any) -> None:
+        frames = _own_frames(traceback.StackSummary.from_list(traceback.extract_stack()[:-1]))
+        found[:] = [(frame.filename, frame.lineno or 0) for frame in frames]
+        original(self, *arguments, **options)
+
+    torch.optim.Optimizer.__init__ = noting  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        torch.optim.Optimizer.__init__ = original  # type: ignore[method-assign]
+
+
+def optimizer_trace(frames: Sequence[Frame]) -> str:
+    """The ``stack_trace`` of operations of an optimizer that `frames` made."""
+    lines = (f'  File "{file}", line {line}' for file, line in frames)
+    return "\n".join([OPTIMIZER, *lines])
+
+
+def frames_of(node: fx.Node) -> list[Frame]:
+    """Returns the (file, line) pairs of `node`, outermost first; empty if nothing is known."""
     return [(file, int(line)) for file, line in _FRAME.findall(node.stack_trace or "")]
 
 
@@ -87,14 +117,20 @@ def source_location(node: fx.Node) -> SourceLocation | None:
 def mlir_location(node: fx.Node, context: ir.Context) -> ir.Location:
     """Returns the location of an FX node as the MLIR location that its operations carry."""
     frames = [ir.Location.file(file, line, 0, context=context) for file, line in frames_of(node)]
-    if not frames:
+    optimizer = (node.stack_trace or "").startswith(OPTIMIZER) or node.op == "output"
+    if not frames and optimizer:
         return ir.Location.name(OPTIMIZER, context=context)
+    if not frames:
+        return ir.Location.unknown(context=context)
     location = frames[-1]
     if len(frames) > 1:
         location = ir.Location.callsite(frames[-1], frames[-2::-1], context=context)
-    if node.meta.get("autograd_backward"):
-        backward = ir.Location.name(BACKWARD, context=context)
-        location = ir.Location.callsite(backward, [location], context=context)
+    label = BACKWARD if node.meta.get("autograd_backward") else ""
+    if optimizer:
+        label = OPTIMIZER
+    if label:
+        name = ir.Location.name(label, context=context)
+        location = ir.Location.callsite(name, [location], context=context)
     return location
 
 
@@ -119,7 +155,8 @@ def locate_signature(module: ir.Module, names: Sequence[str]) -> None:
 def locate_everything(module: ir.Module) -> None:
     """Gives operations without a location that of the next operation that has one.
 
-    Canonicalization makes constants at the head of the function without any.
+    Canonicalization makes constants at the head of the function without any, and torch has lost the
+    frames of what it traced in an inner graph.
     """
     unknown = ir.Location.unknown(module.context)
     last = None

@@ -16,6 +16,7 @@ from torch import nn
 
 from ssft.compiler.diagnostics import UserError
 from ssft.compiler.frontend.errors import from_exception
+from ssft.compiler.frontend.locations import Frame, frames_of_optimizers
 
 DEFAULT_LR = 2e-4
 _SUPPORTED: dict[type, str] = {
@@ -57,7 +58,8 @@ class OptimizerSpec:
     `kind` is ``"AdamW"``, ``"Adam"`` or ``"SGD"``; `lr` is the default value of the learning-rate
     argument. `groups` partition the names of the parameters that the optimizer updates. States of
     half-precision parameters are of type `moments`, a name in `MOMENTS`; with `master_weights` such
-    parameters have a further state that holds what rounding them has left over.
+    parameters have a further state that holds what rounding them has left over. `frames` are the
+    lines that made the optimizer, outermost first, if that could be seen.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class OptimizerSpec:
     groups: tuple[ParameterGroup, ...] = field(default=())
     moments: str = ""
     master_weights: bool = False
+    frames: tuple[Frame, ...] = ()
 
     def state_dtype(self, parameter: torch.dtype) -> torch.dtype:
         """The element type of the states of parameters of a type."""
@@ -102,10 +105,12 @@ def read_optimizer(
     """
     _check_moments(moments, master_weights)
     instance: Any = optimizer
+    frames: list[Frame] = []
     if optimizer is None:
         instance = torch.optim.AdamW(list(parameters.values()), lr=DEFAULT_LR, weight_decay=0.0)
     elif not isinstance(optimizer, torch.optim.Optimizer):
-        instance = _call(optimizer, parameters)
+        with frames_of_optimizers() as frames:
+            instance = _call(optimizer, parameters)
     kind = _SUPPORTED.get(type(instance))
     if kind is None:
         raise UserError(
@@ -116,7 +121,7 @@ def read_optimizer(
     names = {id(parameter): name for name, parameter in parameters.items()}
     base_lr = _number(instance.param_groups[0]["lr"], kind, "lr")
     groups = tuple(_read_group(group, kind, base_lr, names) for group in instance.param_groups)
-    return OptimizerSpec(kind, base_lr, groups, moments, master_weights)
+    return OptimizerSpec(kind, base_lr, groups, moments, master_weights, tuple(frames))
 
 
 def _check_moments(moments: str, master_weights: bool) -> None:

@@ -27,7 +27,7 @@ from ssft.compiler.frontend.decompositions import decomposition_table
 from ssft.compiler.frontend.errors import capture_errors
 from ssft.compiler.frontend.forward import ForwardGraph
 from ssft.compiler.frontend.index_ranges import guard_indices
-from ssft.compiler.frontend.locations import OPTIMIZER, source_location
+from ssft.compiler.frontend.locations import optimizer_trace, source_location
 from ssft.compiler.frontend.optimizers import OptimizerSpec
 from ssft.compiler.frontend.random import DrawSites
 from ssft.compiler.frontend.signature import Argument
@@ -115,7 +115,7 @@ class StepFunction:
             weights[name] = weights[name].detach().requires_grad_()
         loss = self.forward.run(weights, values.batch)
         gradients = self._gradients(loss, weights)
-        fx_traceback.set_stack_trace([OPTIMIZER])
+        fx_traceback.set_stack_trace([optimizer_trace(self.optimizer.frames)])
         fx_traceback._reset_autograd_backward()
         new_weights, new_states = self._update(gradients, values)
         new_weights |= {name: weights[name] for name in self.forward.mutated}

@@ -18,7 +18,7 @@ from ssft.compiler.backends.hw.importing.bodies import captured_values, element_
 from ssft.compiler.backends.hw.importing.contractions import import_as_nest, import_contraction
 from ssft.compiler.backends.hw.importing.in_place import in_place_values
 from ssft.compiler.backends.hw.importing.layouts import argument_orders
-from ssft.compiler.backends.hw.importing.origins import Origins
+from ssft.compiler.backends.hw.importing.origins import Origins, source_line
 from ssft.compiler.backends.hw.importing.state import ImportState
 from ssft.compiler.backends.hw.views import Buffer, View, whole
 from ssft.compiler.diagnostics import UserError
@@ -174,10 +174,12 @@ def _import_constant(state: ImportState, op: ir.Operation) -> None:
 def _import_results(
     state: ImportState, step: ir.Operation, signature: StepSignature, arguments: list[Buffer]
 ) -> list[tuple[int, Buffer]]:
-    stores: list[tuple[View, View]] = []
+    stores: list[tuple[View, View, Origin]] = []
     results = []
-    state.origin = Origin("result", "update")
     for value, info in zip(step_ir.terminator(step).operands, signature.results, strict=True):
+        made = step_ir.owner(value)
+        location = "" if made is None else source_line(made.location)
+        state.origin = Origin("result", "update", location)
         view = state.values[value]
         if info.updates_arg is None:
             buffer = state.new_buffer(
@@ -191,15 +193,15 @@ def _import_results(
             target = whole(argument, info.shape, argument.order)
             if view == target and value in state.in_place:
                 continue
-        stores.append((state.direct(view), target))
-    overwritten = {id(target.buffer) for _, target in stores}
+        stores.append((state.direct(view), target, state.origin))
+    overwritten = {id(target.buffer) for _, target, _ in stores}
     # All results are taken before the first argument changes.
     sources = [
         state.materialized(view) if id(view.buffer) in overwritten and view != target else view
-        for view, target in stores
+        for view, target, _ in stores
     ]
-    for source, (_, target) in zip(sources, stores, strict=True):
-        state.ops.append(Store(state.origin, source, target))
+    for source, (_, target, origin) in zip(sources, stores, strict=True):
+        state.ops.append(Store(origin, source, target))
     return results
 
 
