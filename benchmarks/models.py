@@ -57,9 +57,10 @@ def deep(size: Size, layers: int) -> Size:
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}
 
 
-def sized(name: str, dtype: str = "f32") -> Size:
-    """The size called `name`, with weights of a type in `DTYPES`."""
-    return replace(SIZES[name], dtype=DTYPES[dtype])
+def sized(name: str, dtype: str = "f32", length: int = 0) -> Size:
+    """The size called `name`, with weights of a type in `DTYPES`; `length` replaces its own."""
+    size = replace(SIZES[name], dtype=DTYPES[dtype])
+    return replace(size, length=length) if length else size
 
 
 def make_model(size: Size) -> nn.Module:

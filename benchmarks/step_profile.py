@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from contenders import PLANS, write_plan
-from models import SIZES, make_batch
+from models import SIZES, make_batch, sized
 
 from ssft.compiler.backends.cpu import CpuOptions, CpuProgram, compile_step
 from ssft.runtime import Session
@@ -123,6 +123,7 @@ def report(rows: list[Row], program: CpuProgram, lines: int, unsplit: bool) -> d
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="S")
+    parser.add_argument("--length", type=int, default=0, metavar="TOKENS", help="of a sequence")
     parser.add_argument("--plan", choices=PLANS, default="plan, dense")
     parser.add_argument("--gemm", help="provider of matrix products", default=CpuOptions().gemm)
     parser.add_argument("--rounds", type=int, default=11)
@@ -131,7 +132,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     parsed = parser.parse_args()
     torch.set_num_threads(1)
-    size = SIZES[parsed.size]
+    size = sized(parsed.size, length=parsed.length)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "plan.mlir"
         write_plan(parsed.plan, size, path)
@@ -140,10 +141,12 @@ def main() -> int:
     batch = {name: tensor.numpy() for name, tensor in make_batch(size).items()}
     pointers = session._pointers(batch, session._outputs)
     rows = profile(program, pointers, parsed.rounds)
-    print(f"size {parsed.size}, {parsed.plan}, one thread, {parsed.rounds} rounds")
+    print(
+        f"size {parsed.size}, {size.length} tokens, {parsed.plan}, one thread, {parsed.rounds} rounds"
+    )
     summary = report(rows, program, parsed.lines, parsed.unsplit)
     if parsed.json:
-        result = {"size": parsed.size, "plan": parsed.plan, **summary}
+        result = {"size": parsed.size, "length": size.length, "plan": parsed.plan, **summary}
         result["kernels"] = [asdict(row) for row in rows]
         parsed.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0

@@ -59,11 +59,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     import torch
     from contenders import names as contenders
     from contenders import plan_kind, plan_path, write_plan
-    from models import sized
+    from models import SIZES, sized
 
     torch.set_num_threads(options.threads)
     torch.set_float32_matmul_precision(options.precision)
-    size = sized(options.size, options.dtype)
+    size = sized(options.size, options.dtype, options.length)
     first, *others = contenders(options.dtype)
     names = [first, *(name for name in others if re.search(options.only, name))]
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -91,6 +91,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
     return {
         "size": options.size,
+        "length": options.length or SIZES[options.size].length,
         "threads": options.threads,
         "precision": options.precision,
         "dtype": options.dtype,
@@ -110,7 +111,7 @@ def _interleaved(names: list[str], options: argparse.Namespace) -> dict[str, dic
     from contenders import make_step
     from models import sized
 
-    size = sized(options.size, options.dtype)
+    size = sized(options.size, options.dtype, options.length)
     clock = process_time if options.cpu_time else perf_counter
     steps = {}
     for name in names:
@@ -163,7 +164,7 @@ def run_alone(options: argparse.Namespace) -> dict[str, float]:
     torch.mm(torch.ones(64, 64), torch.ones(64, 64))  # libraries' own start
     before = _memory("VmRSS")
     start = perf_counter()
-    size = sized(options.size, options.dtype)
+    size = sized(options.size, options.dtype, options.length)
     step = make_step(name, size, options.directory, options.device)
     step.run()
     first = perf_counter() - start
@@ -176,7 +177,7 @@ def _alone(name: str, options: argparse.Namespace) -> dict[str, float]:
     command = [sys.executable, __file__, "--alone", name, "--size", options.size]
     command += ["--threads", str(options.threads), "--directory", str(options.directory)]
     command += ["--precision", options.precision, "--device", options.device]
-    command += ["--dtype", options.dtype]
+    command += ["--dtype", options.dtype, "--length", str(options.length)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE)
     if done.returncode:
         raise SystemExit(f"{name} failed alone:\n{done.stderr}")
@@ -257,6 +258,7 @@ def _say(text: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="S", help="T, S, M, GQA, long or MiniLM (default: S)")
+    parser.add_argument("--length", type=int, default=0, metavar="TOKENS", help="of a sequence")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--precision",

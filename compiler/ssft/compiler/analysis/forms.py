@@ -25,6 +25,21 @@ def is_fill(op: ir.Operation) -> bool:
     return len(op.operands) == 1
 
 
+def fills_with_zeros(op: ir.Operation) -> bool:
+    """Whether `op` writes floating-point zeros everywhere."""
+    if not is_fill(op):
+        return False
+    value = op.operands[0]
+    if op.name != "linalg.fill":
+        inner = op.regions[0].blocks[0].operations[0].operation.operands[0]
+        value = value if isinstance(inner.owner, ir.Block) else inner
+    producer = owner(value)
+    if producer is None or producer.name != "arith.constant":
+        return False
+    constant = producer.attributes["value"]
+    return isinstance(constant, ir.FloatAttr) and constant.value == 0.0
+
+
 def as_projection(op: ir.Operation | None) -> list[int] | None:
     """The result dimension that each source dimension becomes, if `op` only permutes and repeats.
 

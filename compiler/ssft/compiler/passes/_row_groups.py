@@ -8,10 +8,11 @@ row needs nothing from any other row, and what it hands on is still in the cache
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-from ssft.compiler.passes._nests import Access, Task
+from ssft.compiler.analysis.step import owner
+from ssft.compiler.passes._nests import VIEWS, Access, Task, is_static_view
 from ssft.dialects._mlir import ir
 
 WINDOW = 48
@@ -38,7 +39,7 @@ Match = tuple[int, ...]
 """For each row loop of a group the loop of one nest."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Group:
     """Tasks that run one after another, row by row if there are several.
 
@@ -257,7 +258,7 @@ def _row_bytes(group: Group) -> int:
 
 
 @dataclass
-class _Graph:
+class Graph:
     """Groups, and which tasks each task has to wait for."""
 
     tasks: Sequence[Task]
@@ -300,9 +301,9 @@ def dependences(tasks: Sequence[Task]) -> list[set[int]]:
     return before
 
 
-def form_groups(tasks: Sequence[Task]) -> list[Group]:
-    """All tasks in groups, in an order in which they can run: greedily, nearest partners first."""
-    graph = _Graph(tasks, dependences(tasks))
+def form_groups(tasks: Sequence[Task]) -> Graph:
+    """All tasks in groups: greedily, nearest partners first."""
+    graph = Graph(tasks, dependences(tasks))
     users: dict[ir.Value, list[int]] = {}
     for task in tasks:
         loops = tuple(loop for loop, parallel in enumerate(task.parallel) if parallel)
@@ -316,10 +317,10 @@ def form_groups(tasks: Sequence[Task]) -> list[Group]:
                 _try_to_join(graph, task.position, position)
             for root in touched:
                 users.setdefault(root, []).append(task.position)
-    return _in_order(graph)
+    return graph
 
 
-def _try_to_join(graph: _Graph, a: int, b: int) -> None:
+def _try_to_join(graph: Graph, a: int, b: int) -> None:
     first, second = graph.group_of[a], graph.group_of[b]
     if first is second:
         return
@@ -329,8 +330,11 @@ def _try_to_join(graph: _Graph, a: int, b: int) -> None:
             graph.group_of[task.position] = joined
 
 
-def _in_order(graph: _Graph) -> list[Group]:
-    """The groups, each as early as its first member may run and all that it needs has run."""
+def in_order(graph: Graph) -> list[Group]:
+    """The groups in an order in which they can run.
+
+    Each is as early as its first member may run and all that it needs has run.
+    """
     ordered: list[Group] = []
     done: set[int] = set()
 
@@ -347,3 +351,19 @@ def _in_order(graph: _Graph) -> list[Group]:
     for task in graph.tasks:
         visit(graph.group_of[task.position])
     return ordered
+
+
+def used_only_by(root: ir.Value, members: Set[ir.Operation]) -> bool:
+    """Whether `root` is an allocation that no operation but `members` uses."""
+    producer = owner(root)
+    if producer is None or producer.name != "memref.alloc":
+        return False
+    open_ = [root]
+    while open_:
+        for use in open_.pop().uses:
+            user = use.owner.operation
+            if user.name in VIEWS and is_static_view(user):
+                open_.append(user.results[0])
+            elif user not in members:
+                return False
+    return True

@@ -58,6 +58,10 @@ def _separate(op: ir.Operation, number: int) -> bool:
         with ir.InsertionPoint(op), op.location, op.context:
             op.operands[number] = _filled(ir.RankedTensorType(op.operands[number].type), value)
         return True
+    if _is_empty_view(producer):
+        with ir.InsertionPoint(op), op.location, op.context:
+            op.operands[number] = build.empty(ir.RankedTensorType(op.operands[number].type))
+        return True
     if producer is None or not (producer.name == "tensor.empty" or is_fill(producer)):
         return False
     if len(list(producer.results[0].uses)) <= 1 and producer.block == op.block:
@@ -67,6 +71,14 @@ def _separate(op: ir.Operation, number: int) -> bool:
     if clone.name != "tensor.empty":
         _separate(clone, len(clone.operands) - 1)
     return True
+
+
+def _is_empty_view(op: ir.Operation | None) -> bool:
+    """Whether `op` is an empty tensor in another shape."""
+    seen = op
+    while seen is not None and seen.name in ("tensor.expand_shape", "tensor.collapse_shape"):
+        seen = owner(seen.operands[0])
+    return seen is not None and seen.name == "tensor.empty" and seen != op
 
 
 def _equal_elements(op: ir.Operation | None) -> ir.Attribute | None:

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ssft.compiler.backends.cpu import inner_products
 from ssft.compiler.backends.cpu.layout import Layout, layout_of
+from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.schedule import Kernel
 from ssft.compiler.passes.cpu_fuse_rows import INDEPENDENT
 from ssft.dialects._mlir import ir
@@ -39,8 +41,9 @@ class Parameter:
 class Outliner:
     """Turns operations into kernels; `names` maps what a kernel is to what it is called."""
 
-    def __init__(self, kernels: dict[str, Kernel]) -> None:
+    def __init__(self, kernels: dict[str, Kernel], options: CpuOptions) -> None:
         self.kernels = kernels
+        self.options = options
         self.names: dict[str, str] = {}
         self._external: dict[tuple[ir.Operation, ...], list[ir.Value]] = {}
 
@@ -116,29 +119,46 @@ class Outliner:
         operations: Sequence[ir.Operation],
         parameters: Sequence[Parameter],
         aliased: Sequence[bool],
-        parallel: bool,
     ) -> str:
         """The name of the kernel that does `operations`, which is made if there is none yet."""
         arguments = [
             f"%a{i}: {p.type}" + ("" if overlaps else " {llvm.noalias}")
             for i, (p, overlaps) in enumerate(zip(parameters, aliased, strict=True))
         ]
+        products = inner_products.find(operations, self.options)
+        share = inner_products.workspace(products)
+        scratch = share * _trips(operations[0]) if share else 0
+        arguments += [f"%w: memref<{scratch}xi8>"] if scratch else []
         arguments += ["%lo: index", "%hi: index"]
         function = ir.Operation.parse(
             f"func.func private @kernel({', '.join(arguments)}) {{\nreturn\n}}",
             context=operations[0].context,
         )
         _fill_in(function, operations, parameters)
+        if products:
+            workspace = function.regions[0].blocks[0].arguments[len(parameters)]
+            inner_products.insert_calls(
+                function, self.options, workspace if scratch else None, share
+            )
         text = function.get_asm(use_local_scope=True, assume_verified=True)
         if text not in self.names:
             name = f"kernel_{len(self.kernels)}"
-            extent, splits = independent_loops(operations) if parallel else (0, ())
+            extent, splits = independent_loops(operations) if self.options.parallel else (0, ())
             self.names[text] = name
             named = text.replace("@kernel(", f"@{name}(", 1)
-            self.kernels[name] = Kernel(name, named, len(parameters), extent, splits)
+            self.kernels[name] = Kernel(
+                name,
+                named,
+                len(parameters) + bool(scratch),
+                extent,
+                splits,
+                inner_products.definitions(products),
+                scratch,
+                inner_products.flops(operations, products),
+            )
         return self.names[text]
 
-    def copy(self, source: Layout, target: Layout, overlap: bool, parallel: bool) -> str:
+    def copy(self, source: Layout, target: Layout, overlap: bool) -> str:
         """The name of the kernel that copies between arrays of one shape."""
         types = (source.type_text(), target.type_text())
         noalias = "" if overlap else " {llvm.noalias}"
@@ -147,7 +167,9 @@ class Outliner:
         text = f"@kernel({arguments}, %lo: index, %hi: index) {{\n{body}\nreturn\n}}"
         if text not in self.names:
             name = f"copy_{len(self.kernels)}"
-            split = parallel and source.shape and math.prod(source.shape) >= PARALLEL_WORK
+            split = (
+                self.options.parallel and source.shape and math.prod(source.shape) >= PARALLEL_WORK
+            )
             named = "func.func private " + text.replace("@kernel", f"@{name}", 1)
             self.names[text] = name
             self.kernels[name] = (
@@ -243,8 +265,9 @@ def _written(operations: Sequence[ir.Operation]) -> set[ir.Value] | None:
         elif op.name == "memref.store":
             written.add(op.operands[1])
         elif INDEPENDENT in op.attributes:
-            inner = [inner.operation for inner in op.regions[0].blocks[0].operations]
-            views = _written([each for each in inner if not each.name.startswith("arith.")]) or ()
+            inner = [each for each in _nested(op) if each.name.startswith("linalg.")]
+            views = _written([each for each in inner if each.regions]) or set()
+            views |= {each.operands[1] for each in _nested(op) if each.name == "memref.copy"}
             written.update(view.owner.operation.operands[0] for view in views)
         elif op.name == "memref.copy":
             written.add(op.operands[1])
@@ -281,7 +304,12 @@ def _rows(loop: ir.Operation) -> tuple[int, tuple[int, ...]]:
     """The same for a loop over rows (``cpu-fuse-rows``), which says how much work it does."""
     if ir.IntegerAttr(loop.attributes[INDEPENDENT]).value < PARALLEL_WORK:
         return 0, ()
-    return ir.IntegerAttr(loop.operands[1].owner.operation.attributes["value"]).value, (0,)
+    return _trips(loop), (0,)
+
+
+def _trips(loop: ir.Operation) -> int:
+    """The trip count of a loop from 0 on in steps of 1."""
+    return ir.IntegerAttr(loop.operands[1].owner.operation.attributes["value"]).value
 
 
 def _split_loop(op: ir.Operation, shared: bool) -> tuple[list[int], int | None]:

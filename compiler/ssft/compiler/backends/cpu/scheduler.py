@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ssft.compiler.analysis.contractions import indexing_maps, is_multiply_accumulate
-from ssft.compiler.analysis.forms import is_fill
+from ssft.compiler.analysis.forms import fills_with_zeros, is_fill
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.backends.cpu import gemm
 from ssft.compiler.backends.cpu.constants import constant_bytes
@@ -80,7 +80,7 @@ class _Scheduler:
     ) -> None:
         self.options, self.signature, self.locations = options, signature, locations
         self.schedule = Schedule()
-        self.outliner = Outliner(self.schedule.kernels)
+        self.outliner = Outliner(self.schedule.kernels, options)
         self.places: dict[ir.Value, Place] = {}
         self.fills: dict[int, ir.Operation] = {}  # buffer -> fill that is still to be done
         self.scalars: list[ir.Operation] = []  # scalar operations that are still to be done
@@ -174,7 +174,7 @@ class _Scheduler:
         layouts = [self.places[v].layout for v in op.operands] if maps else []
         if not maps or any(layout is None for layout in layouts):
             return False
-        if fill is not None and not _is_zero(fill.operands[0], fill):
+        if fill is not None and not fills_with_zeros(fill):
             return False
         arrays = [layout for layout in layouts if layout is not None]
         work = gemm.product_of(maps, arrays, fill is None).multiplications
@@ -222,10 +222,7 @@ class _Scheduler:
             places[number] = copy
         written = (False, False, True)
         operands = [self._operand(p, w) for p, w in zip(places, written, strict=True)]
-        if workspace := self.schedule.kernels[name].workspace:
-            buffer = self._buffer(Buffer("temporary", workspace))
-            operands.append(Operand(buffer, 0, workspace, True))
-        self._call(name, operands, op)
+        self._call(name, [*operands, *self._workspace(name)], op)
         self._copy(places[2], target, op)
 
     def _kernel(self, operations: Sequence[ir.Operation]) -> None:
@@ -243,8 +240,15 @@ class _Scheduler:
             )
             for i, a in enumerate(operands)
         ]
-        name = self.outliner.outline(operations, found, aliased, self.options.parallel)
-        self._call(name, operands, operations[-1])
+        name = self.outliner.outline(operations, found, aliased)
+        self._call(name, [*operands, *self._workspace(name)], operations[-1])
+
+    def _workspace(self, kernel: str) -> list[Operand]:
+        """Scratch memory for a call of `kernel`, if it needs any."""
+        size = self.schedule.kernels[kernel].workspace
+        if not size:
+            return []
+        return [Operand(self._buffer(Buffer("temporary", size)), 0, size, True)]
 
     def _call(self, name: str, operands: list[Operand], op: ir.Operation) -> None:
         note = str(op.location) if self.locations else op.name
@@ -306,7 +310,7 @@ class _Scheduler:
             self._kernel([self.fills.pop(buffer)])
         operands = [self._operand(source, False), self._operand(target, True)]
         overlap = operands[0].overlaps(operands[1])
-        name = self.outliner.copy(source.layout, target.layout, overlap, self.options.parallel)
+        name = self.outliner.copy(source.layout, target.layout, overlap)
         self._call(name, operands, op)
 
     def _return(self, op: ir.Operation) -> None:
@@ -343,16 +347,3 @@ def _contracts(op: ir.Operation) -> bool:
     if not all(isinstance(value.type, ir.MemRefType) for value in op.operands):
         return False
     return any("reduction" in str(kind) for kind in ir.ArrayAttr(op.attributes["iterator_types"]))
-
-
-def _is_zero(value: ir.Value, fill: ir.Operation) -> bool:
-    """Whether `fill` writes floating-point zeros."""
-    if fill.name != "linalg.fill":
-        block = fill.regions[0].blocks[0]
-        inner = block.operations[0].operation.operands[0]
-        value = value if isinstance(inner.owner, ir.Block) else inner
-    producer = owner(value)
-    if producer is None or producer.name != "arith.constant":
-        return False
-    constant = producer.attributes["value"]
-    return isinstance(constant, ir.FloatAttr) and constant.value == 0.0

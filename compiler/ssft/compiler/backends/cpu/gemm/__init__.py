@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from ssft.compiler.backends.cpu.cache import open_store
 from ssft.compiler.backends.cpu.gemm import blas, emitted, isa
-from ssft.compiler.backends.cpu.gemm.form import Axis, Product, product_of
+from ssft.compiler.backends.cpu.gemm.form import ADDRESS, Axis, Product, product_of
 from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.schedule import Kernel
 from ssft.compiler.diagnostics import UserError
 
-__all__ = ["PRECISIONS", "PROVIDERS", "Axis", "Product", "emit", "product_of"]
+__all__ = ["ADDRESS", "PRECISIONS", "PROVIDERS", "Axis", "Product", "emit", "product_of"]
 
 
 def _host(options: CpuOptions) -> tuple[isa.Isa | None, int]:
@@ -82,7 +82,10 @@ PRECISIONS = {"highest": 0, "high": 2, "medium": 1}
 
 
 def emit(options: CpuOptions, name: str, product: Product, types: tuple[str, ...]) -> Kernel | None:
-    """The kernel `name` that computes `product` on operands A, B, C of memref types `types`."""
+    """The kernel `name` that computes `product` on operands A, B, C of memref types `types`.
+
+    A type may be `ADDRESS` instead, for all three and the workspace.
+    """
     _check(options)
     providers = PROVIDERS[options.gemm]
     if providers and not options.calls_blas:

@@ -6,7 +6,7 @@ arrays are column-major: a row-major C is computed as its transpose, ``C' = B' A
 
 from __future__ import annotations
 
-from ssft.compiler.backends.cpu.gemm.form import Axis, Product, Types
+from ssft.compiler.backends.cpu.gemm.form import ADDRESS, Axis, Product, Types
 from ssft.compiler.backends.cpu.schedule import Kernel
 
 ROUTINES = {"f32": "sgemm_", "f64": "dgemm_"}
@@ -97,15 +97,16 @@ def _function(
     lines += ["%zero = arith.constant 0 : index", "%one = arith.constant 1 : index"]
     lines += [f"%{n} = llvm.mlir.addressof @{n} : !llvm.ptr" for n in sorted(set(names))]
     one = names[5]
-    for letter, type_ in zip("abc", types, strict=True):
-        lines.append(
-            f"%{letter}p = memref.extract_aligned_pointer_as_index %{letter} : {type_} -> index"
-        )
+    lines += [
+        f"%{letter}p = memref.extract_aligned_pointer_as_index %{letter} : {type_} -> index"
+        for letter, type_ in zip("abc", types, strict=True)
+        if type_ != ADDRESS
+    ]
     for depth, axis in enumerate(product.outer):
         bounds = ("%lo", "%hi") if depth == 0 and parallel else ("%zero", f"%size{depth}")
         lines.append(f"%size{depth} = arith.constant {axis.size} : index")
         lines.append(f"scf.for %i{depth} = {bounds[0]} to {bounds[1]} step %one {{")
-    lines += _addresses(product)
+    lines += _addresses(product, types)
     beta = _beta(product, lines, names)
     first, second = ("b", "a") if swapped else ("a", "b")
     operands = [*names[:5], one, f"p_{first}", names[6], f"p_{second}", names[7]]
@@ -116,12 +117,12 @@ def _function(
     return "\n".join(lines + ["}"] * len(product.outer) + ["return", "}"])
 
 
-def _addresses(product: Product) -> list[str]:
+def _addresses(product: Product, types: tuple[str, ...]) -> list[str]:
     """Computes ``%p_a``, ``%p_b`` and ``%p_c`` for the current outer iteration."""
     item = {"f32": 4, "f64": 8}[product.dtype]
     lines = []
-    for letter in "abc":
-        address = f"%{letter}p"
+    for letter, type_ in zip("abc", types, strict=True):
+        address = f"%{letter}" if type_ == ADDRESS else f"%{letter}p"
         for depth, axis in enumerate(product.outer):
             step, move, sum_ = (f"%{letter}{word}{depth}" for word in ("step", "move", "sum"))
             lines += [

@@ -11,7 +11,7 @@ import dataclasses
 
 from ssft.compiler.backends.cpu.gemm import amx, goto
 from ssft.compiler.backends.cpu.gemm.families import element_types, family
-from ssft.compiler.backends.cpu.gemm.form import Axis, Product
+from ssft.compiler.backends.cpu.gemm.form import ADDRESS, Axis, Product
 from ssft.compiler.backends.cpu.gemm.goto import PANELS, Blocks
 from ssft.compiler.backends.cpu.gemm.isa import ITEM, Amx, Isa
 from ssft.compiler.backends.cpu.gemm.text import PTR, Text
@@ -149,15 +149,14 @@ class _Writer:
         for letter in "abc":
             type_ = types["abc".index(letter)]
             self._pointer(letter, type_)
-        self._pointer("w", f"memref<{workspace}xi8>")
+        scratch = ADDRESS if types[0] == ADDRESS else f"memref<{workspace}xi8>"
+        self._pointer("w", scratch)
         self._bounds(count)
         area = text.at("%wp", text.mul("%from", self.area))
         text.do(f"%area_b = llvm.getelementptr {area}[{self.a_bytes}] : ({PTR}) -> {PTR}, i8")
         text.do(f"%area_a = llvm.getelementptr {area}[0] : ({PTR}) -> {PTR}, i8")
         self._outer(0, {"a": "%ap", "b": "%bp", "c": "%cp"}, [], batch, count, (rows, columns))
-        parameters = ", ".join(
-            f"%{n}: {t}" for n, t in zip("abcw", [*types, f"memref<{workspace}xi8>"], strict=True)
-        )
+        parameters = ", ".join(f"%{n}: {t}" for n, t in zip("abcw", [*types, scratch], strict=True))
         lines = [f"func.func private @{name}({parameters}, %lo: index, %hi: index) {{"]
         return Kernel(
             name,
@@ -171,7 +170,9 @@ class _Writer:
     def _pointer(self, letter: str, type_: str) -> None:
         """Defines ``%<letter>p``, for A and B as the oriented product means them."""
         text = self.text
-        index = text(f"memref.extract_aligned_pointer_as_index %{letter} : {type_} -> index")
+        index = f"%{letter}"
+        if type_ != ADDRESS:
+            index = text(f"memref.extract_aligned_pointer_as_index {index} : {type_} -> index")
         number = text(f"arith.index_cast {index} : index to i64")
         role = {"a": "b", "b": "a"}.get(letter, letter) if self.swapped else letter
         text.do(f"%{role}p = llvm.inttoptr {number} : i64 to {PTR}")

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from ssft.compiler.backends.cpu.layout import Layout
 
 
+ADDRESS = "index"
+"""The type of an operand that is given as the address of its first element."""
+
+
 @dataclass(frozen=True)
 class Types:
     """Element types: of A and B, and of C. Sums of bf16 products are in f32."""
