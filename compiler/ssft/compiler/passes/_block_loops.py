@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ssft.compiler.passes import _build as build
+from ssft.compiler.passes._dead_columns import find_mask
+from ssft.compiler.passes._live_columns import LiveColumns
 from ssft.compiler.passes._nests import Access, Task
 from ssft.compiler.passes._product_blocks import Blocks
 from ssft.compiler.passes._row_loops import (
@@ -26,6 +29,9 @@ from ssft.dialects._mlir import ir
 BLOCKS = "ssft.blocks"
 """Of an ``scf.for`` with matrix products inside: how often each of them runs."""
 
+Chunks = tuple[ir.Value, ir.Value]
+"""The first chunk of columns that is needed, and the one past the last."""
+
 
 class BlockLoops:
     """Emits the loops over the blocks of one group at the current insertion point.
@@ -42,16 +48,25 @@ class BlockLoops:
         self.items = self.batch if blocks.sums else [*self.batch, self.count]
         self.parts = min(threads, math.prod(self.items))
         self.rows = RowLoops(blocks.core, limit, [[number] for number in range(len(sizes))])
+        self.mask = find_mask(blocks)
         self.arrays: dict[ir.Value, tuple[ir.Value, Number]] = {}
         """Of each buffer in `Blocks.scratch`: an array, and the element where this part begins."""
 
+    @property
+    def runs(self) -> int:
+        """How often each product runs at most."""
+        chunks = self.mask.size // self.mask.chunk if self.mask else 1
+        return math.prod(self.batch) * self.count * chunks
+
     def emit(self) -> None:
         """Emits everything."""
-        arrays = {root: self._array(root) for root in self.blocks.scratch}
+        shared = self.blocks.shared_with
+        arrays = {root: self._array(root) for root in self.blocks.scratch if root not in shared}
+        arrays |= {root: arrays[other] for root, other in shared.items()}
         products = [*self.blocks.makers, *self.blocks.users]
         work = self.rows.work + sum(math.prod(task.sizes) for task in products)
         total = math.prod(self.items)
-        with for_loop(0, self.parts, work, {BLOCKS: math.prod(self.batch) * self.count}) as part:
+        with for_loop(0, self.parts, work, {BLOCKS: self.runs}) as part:
             self.rows.allocate()
             for root, array in arrays.items():
                 elements = self._elements(root) * self.size
@@ -88,59 +103,111 @@ class BlockLoops:
     def _block(self, batch: Sequence[ir.Value], block: ir.Value) -> None:
         """Emits what is done for one block."""
         first = times(block, self.size)
-        for task in self.blocks.makers:
-            self._product(task, batch, first)
         sizes = self.blocks.core.row_sizes()
-        with for_loop(0, self.size) as row:
-            for root, (array, start) in self.arrays.items():
-                low = self.blocks.scratch[root][0]
-                at = plus(start, times(row, self._elements(root)))
-                self.rows.scratch[root] = low, array, at
-            rest: list[Number] = [0] * (len(sizes) - len(batch) - 1)
-            self.rows.emit_row([*batch, plus(first, row), *rest])
-        for task in self.blocks.users:
-            self._product(task, batch, first)
+        rest: list[Number] = [0] * (len(sizes) - len(batch) - 1)
 
-    def _product(self, task: Task, batch: Sequence[ir.Value], first: Number) -> None:
+        def counters(row: Number) -> list[Number]:
+            return [*batch, plus(first, row), *rest]
+
+        chunks = self._live_chunks(counters)
+        for task in self.blocks.makers:
+            self._product(task, batch, first, chunks)
+        with for_loop(0, self.size) as row:
+            self._begin_row(row)
+            self.rows.emit_row(counters(row))
+        for task in self.blocks.users:
+            self._product(task, batch, first, chunks)
+
+    def _begin_row(self, row: ir.Value) -> None:
+        """Makes `rows` take scratch from one row of the block."""
+        for root, (array, start) in self.arrays.items():
+            low = self.blocks.scratch[root][0]
+            self.rows.scratch[root] = low, array, plus(start, times(row, self._elements(root)))
+
+    def _live_chunks(self, counters: Callable[[Number], list[Number]]) -> Chunks | None:
+        """Emits what finds the columns that a mask leaves; None if there is no mask."""
+        if self.mask is None:
+            return None
+        finder = LiveColumns(self.mask, self.rows)
+        with for_loop(0, self.size) as row:
+            self._begin_row(row)
+            finder.emit_row(counters(row))
+        low, high = finder.chunks()
+        self.rows.columns = self.mask.columns
+        width = self.mask.chunk
+        self.rows.window = times(low, width), times(binary("arith.subi", high, low), width)
+        return low, high
+
+    def _product(
+        self, task: Task, batch: Sequence[ir.Value], first: Number, chunks: Chunks | None
+    ) -> None:
         """Emits a product, and what fills its result, on one block of its rows."""
         rows = self.blocks.rows_of[task.position]
-        fixed = {loop: at for loop, at in zip(rows, batch, strict=False) if loop >= 0}
-        loops = [loop for loop in range(len(task.sizes)) if loop not in fixed]
-        maps = [[loop for loop in operand if loop not in fixed] for operand in task.maps]
-        along = rows[self.blocks.blocked]
+        place = _Place(
+            {loop: at for loop, at in zip(rows, batch, strict=False) if loop >= 0},
+            rows[self.blocks.blocked],
+            first,
+        )
+        fill = self.blocks.fills.get(task.position)
+        column = self.mask.columns.get(task.position) if self.mask else None
         with task.op.location:
-            views = {
-                access.operand: self._view(task, access, maps[access.operand], fixed, along, first)
-                for access in task.accesses
-            }
-            if fill := self.blocks.fills.get(task.position):
-                _fill(fill.op, views[len(task.maps) - 1])
-            set_loops(clone_on(task.op, views), task, loops, maps)
+            if chunks is None or column is None:
+                self._multiply(task, place, fill)
+                return
+            place.column = column
+            if fill and not (task.accesses[-1].strides or {}).get(column):
+                self._fill(task, place, fill)  # all chunks add to it
+                fill = None
+            with for_loop(*chunks) as chunk:
+                place.start = times(chunk, self.mask.chunk)
+                self._multiply(task, place, fill)
 
-    def _view(
-        self,
-        task: Task,
-        access: Access,
-        loops: Sequence[int],
-        fixed: dict[int, ir.Value],
-        along: int,
-        first: Number,
-    ) -> ir.Value:
-        """One block of what `access` touches, as a memref over `loops`."""
+    def _fill(self, task: Task, place: _Place, fill: Task) -> None:
+        _fill(fill.op, self._view(task, task.accesses[-1], place))
+
+    def _multiply(self, task: Task, place: _Place, fill: Task | None) -> None:
+        views = {access.operand: self._view(task, access, place) for access in task.accesses}
+        if fill:
+            _fill(fill.op, views[len(task.maps) - 1])
+        loops = [loop for loop in range(len(task.sizes)) if loop not in place.fixed]
+        maps = [[loop for loop in operand if loop not in place.fixed] for operand in task.maps]
+        set_loops(clone_on(task.op, views), task, loops, maps)
+
+    def _view(self, task: Task, access: Access, place: _Place) -> ir.Value:
+        """One block of what `access` touches, as a memref."""
         assert access.strides is not None
+        loops = [loop for loop in task.maps[access.operand] if loop not in place.fixed]
         steps = {loop: step // access.item for loop, step in access.strides.items()}
         if access.root in self.arrays:
             base, offset = self.arrays[access.root]
-            offset = plus(
-                offset, (access.offset - self.blocks.scratch[access.root][0]) // access.item
-            )
-            steps[along] = self._elements(access.root)
+            low = self.blocks.scratch[access.root][0]
+            offset = plus(offset, (access.offset - low) // access.item)
+            steps[place.along] = self._elements(access.root)
         else:
             base, offset = access.root, access.offset // access.item
-            for loop, at in [*fixed.items(), (along, first)]:
+            for loop, at in [*place.fixed.items(), (place.along, place.first)]:
                 offset = plus(offset, times(at, steps.get(loop, 0)))
-        sizes = [self.size if loop == along else task.sizes[loop] for loop in loops]
+        sizes: list[Number] = [task.sizes[loop] for loop in loops]
+        if place.along in loops:
+            sizes[loops.index(place.along)] = self.size
+        if self.mask and place.column in loops:
+            sizes[loops.index(place.column)] = self.mask.chunk
+            offset = plus(offset, times(place.start, steps[place.column]))
         return reinterpret(base, offset, sizes, [steps[loop] for loop in loops])
+
+
+@dataclass
+class _Place:
+    """Which part of a product: loops that are `fixed`, and a block of rows from `first` on.
+
+    Rows are those of loop `along`. Of loop `column`, if not negative, only a chunk from `start` on.
+    """
+
+    fixed: dict[int, ir.Value]
+    along: int
+    first: Number
+    column: int = -1
+    start: Number = 0
 
 
 def _value(number: Number) -> ir.Value:

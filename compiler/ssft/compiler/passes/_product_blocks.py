@@ -19,8 +19,9 @@ from ssft.compiler.passes._nests import Access, Task
 from ssft.compiler.passes._row_groups import Graph, Group, used_only_by
 from ssft.dialects._mlir import ir
 
-BLOCK_BYTES = 1 << 20
-"""What a block of all arrays that products and rows hand on may take: half a second-level cache."""
+
+BLOCK_BYTES = 4 << 20
+"""What a block of all arrays that products and rows hand on may take: what it has left belongs to caches."""
 
 FACTOR_BYTES = 2 << 20
 """What of a product's operands is the same for all blocks: each block reads it again."""
@@ -42,7 +43,8 @@ class Blocks(Group):
 
     `rows_of` gives the row loops of each product; `fills` are the tasks that prepare what products
     write, row by row. Buffers in `scratch` hold one block, of which the first row has the given
-    bytes (first, and past the last).
+    bytes (first, and past the last). Those in `shared_with` lie where another one does, whose rows
+    nobody needs any more when theirs are written.
     """
 
     core: Group = field(default_factory=lambda: Group([], {}))
@@ -51,6 +53,7 @@ class Blocks(Group):
     fills: dict[int, Task] = field(default_factory=dict)
     rows_of: dict[int, Rows] = field(default_factory=dict)
     scratch: dict[ir.Value, tuple[int, int]] = field(default_factory=dict)
+    shared_with: dict[ir.Value, ir.Value] = field(default_factory=dict)
 
     @property
     def blocked(self) -> int:
@@ -66,7 +69,7 @@ class Blocks(Group):
     def size(self) -> int:
         """Rows of a block: a divisor of all rows."""
         rows = self.core.row_sizes()[self.blocked]
-        taken = sum(self.pitch(root) for root in self.scratch)
+        taken = sum(self.pitch(root) for root in self.scratch if root not in self.shared_with)
         most = max(LEAST_ROWS, min(MOST_ROWS, BLOCK_BYTES // max(1, taken)))
         return max(size for size in range(1, min(rows, most) + 1) if rows % size == 0)
 
@@ -108,6 +111,7 @@ def _attach(graph: Graph, core: Group, products: Sequence[Task], threshold: int)
     for root, entries in _shared(blocks).items():
         if used_only_by(root, members):
             blocks.scratch[root] = _cell(blocks, entries)
+    blocks.shared_with = _shared_scratch(blocks)
     row_count = math.prod(core.row_sizes())
     saved = sum((high - low) * row_count for low, high in blocks.scratch.values())
     if saved < threshold or blocks.size < LEAST_ROWS:
@@ -115,6 +119,36 @@ def _attach(graph: Graph, core: Group, products: Sequence[Task], threshold: int)
     for task in blocks.members:
         graph.group_of[task.position] = blocks
     return 1
+
+
+def _shared_scratch(blocks: Blocks) -> dict[ir.Value, ir.Value]:
+    """For arrays that rows write the array of a product that they have read until then."""
+    made = {task.accesses[-1].root for task in blocks.makers}
+    used = {access.root for task in blocks.users for access in task.accesses}
+    reads: dict[ir.Value, int] = {}
+    writes: dict[ir.Value, int] = {}
+    for task in blocks.core.members:
+        for access in task.accesses:
+            if access.written:
+                writes.setdefault(access.root, task.position)
+            if not access.written or access.root in reads:
+                reads[access.root] = task.position
+    found: dict[ir.Value, ir.Value] = {}
+    written = [root for root in blocks.scratch if root not in made]
+    for root in sorted(written, key=lambda root: writes[root]):
+        for other in blocks.scratch:
+            if other not in made or other in used:
+                continue
+            free = other not in found.values() and reads[other] < writes[root]
+            if free and _alike(blocks, root, other):
+                found[root] = other
+                break
+    return found
+
+
+def _alike(blocks: Blocks, root: ir.Value, other: ir.Value) -> bool:
+    types = [ir.MemRefType(value.type).element_type for value in (root, other)]
+    return types[0] == types[1] and blocks.pitch(root) == blocks.pitch(other)
 
 
 def _with(blocks: Blocks, graph: Graph, task: Task, rows: Rows, makes: bool) -> Blocks | None:

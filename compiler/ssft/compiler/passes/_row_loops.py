@@ -32,6 +32,10 @@ class RowLoops:
         """Of buffers that are not there as a whole: the byte that comes first in a row, and the
         array and the element of it where the row at hand begins."""
         self.runs = runs or _runs(group)
+        self.columns: dict[int, int] = {}
+        """The loop of each task, by its position, that runs over a window of columns only."""
+        self.window: tuple[Number, Number] = 0, 0
+        """The first of these columns, and how many there are."""
 
     @property
     def trips(self) -> list[int]:
@@ -85,7 +89,7 @@ class RowLoops:
         place = {loop: number for number, loop in enumerate(inner)}
         kept = [[loop for loop in loops if loop in place] for loops in task.maps]
         views = {
-            access.operand: self._view(task, access, kept[access.operand], row)
+            access.operand: self.view(task, access, kept[access.operand], row)
             for access in task.accesses
             if access.operand >= 0
         }
@@ -93,11 +97,13 @@ class RowLoops:
         if op.name != "linalg.generic":
             return
         set_loops(op, task, inner, kept)
-        starts = {rows[run[0]]: as_value(at) for run, at in zip(self.runs, row, strict=True)}
+        starts = {rows[run[0]]: at for run, at in zip(self.runs, row, strict=True)}
+        if task.position in self.columns:
+            starts[self.columns[task.position]] = self.window[0]
         _renumber_indices(op, task, place, starts)
 
-    def _view(
-        self, task: Task, access: Access, loops: list[int], row: Sequence[Number]
+    def view(
+        self, task: Task, access: Access, loops: Sequence[int], row: Sequence[Number]
     ) -> ir.Value:
         """One row of what `access` touches, as a memref over `loops`."""
         assert access.strides is not None
@@ -108,7 +114,11 @@ class RowLoops:
             for run, value in zip(self.runs, row, strict=True):
                 step = access.strides.get(rows[run[-1]], 0) // access.item
                 offset = plus(offset, times(value, step))
-        sizes = [task.sizes[loop] for loop in loops]
+        sizes: list[Number] = [task.sizes[loop] for loop in loops]
+        column = self.columns.get(task.position)
+        if column in loops:
+            start, sizes[loops.index(column)] = self.window
+            offset = plus(offset, times(start, access.strides[column] // access.item))
         strides = [access.strides[loop] // access.item for loop in loops]
         return reinterpret(base, offset, sizes, strides)
 
@@ -162,20 +172,26 @@ def set_loops(op: ir.Operation, task: Task, loops: Sequence[int], maps: list[lis
 
 
 def _renumber_indices(
-    op: ir.Operation, task: Task, place: dict[int, int], starts: dict[int, ir.Value]
+    op: ir.Operation, task: Task, place: dict[int, int], starts: Mapping[int, Number]
 ) -> None:
-    """Takes counters of row loops from `starts` in the body of `op`; renumbers the others."""
+    """Counts loops in the body of `op` from `starts`; those in `place` are its own loops."""
     for inner in list(op.regions[0].blocks[0].operations):
         index = inner.operation
         if index.name != "linalg.index":
             continue
-        old = ir.IntegerAttr(index.attributes["dim"])
-        loop = task.origins.index(old.value)
-        if loop in place:
-            index.attributes["dim"] = ir.IntegerAttr.get(old.type, place[loop])
-        else:
-            index.results[0].replace_all_uses_with(starts[loop])
-            index.erase()
+        loop = task.origins.index(ir.IntegerAttr(index.attributes["dim"]).value)
+        with ir.InsertionPoint(index):
+            count = starts.get(loop, 0)
+            if loop in place:
+                count = plus(loop_index(place[loop]), count)
+            index.results[0].replace_all_uses_with(as_value(count))
+        index.erase()
+
+
+def loop_index(number: int) -> ir.Value:
+    """``linalg.index``: the counter of a loop, in the body of an operation."""
+    dim = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), number)
+    return build.op("linalg.index", [ir.IndexType.get()], dim=dim).result
 
 
 @contextmanager
@@ -237,20 +253,22 @@ def plus(value: Number, other: Number) -> Number:
 
 
 def reinterpret(
-    base: ir.Value, offset: Number, sizes: Sequence[int], strides: Sequence[int]
+    base: ir.Value, offset: Number, sizes: Sequence[Number], strides: Sequence[int]
 ) -> ir.Value:
     """``memref.reinterpret_cast`` of `base`; `offset` and `strides` count elements."""
-    dynamic = [] if isinstance(offset, int) else [offset]
     start = offset if isinstance(offset, int) else ir.ShapedType.get_dynamic_stride_or_offset()
     layout = ir.StridedLayoutAttr.get(start, list(strides))
     element = ir.MemRefType(base.type).element_type
-    type_ = ir.MemRefType.get(list(sizes), element, layout)
+    unknown = ir.ShapedType.get_dynamic_size()
+    shape = [size if isinstance(size, int) else unknown for size in sizes]
+    offsets = [] if isinstance(offset, int) else [offset]
+    extents = [size for size in sizes if not isinstance(size, int)]
     return build.op(
         "memref.reinterpret_cast",
-        [type_],
-        [base, *dynamic],
+        [ir.MemRefType.get(shape, element, layout)],
+        [base, *offsets, *extents],
         static_offsets=ir.DenseI64ArrayAttr.get([start]),
-        static_sizes=ir.DenseI64ArrayAttr.get(list(sizes)),
+        static_sizes=ir.DenseI64ArrayAttr.get(shape),
         static_strides=ir.DenseI64ArrayAttr.get(list(strides)),
-        operandSegmentSizes=ir.DenseI32ArrayAttr.get([1, len(dynamic), 0, 0]),
+        operandSegmentSizes=ir.DenseI32ArrayAttr.get([1, len(offsets), len(extents), 0]),
     ).result

@@ -19,6 +19,7 @@ from ssft.compiler.passes.cpu_hoist_scratch import CpuHoistScratchPass
 from ssft.compiler.passes.cpu_lower_copies import CpuLowerCopiesPass
 from ssft.compiler.passes.cpu_move_transposes import CpuMoveTransposesPass
 from ssft.compiler.passes.cpu_order_loops import CpuOrderLoopsPass
+from ssft.compiler.passes.cpu_recompute_products import CpuRecomputeProductsPass
 from ssft.compiler.passes.cpu_relax_reductions import CpuRelaxReductionsPass
 from ssft.compiler.passes.cpu_separate_destinations import CpuSeparateDestinationsPass
 from ssft.compiler.passes.cpu_shield_contractions import CpuShieldContractionsPass
@@ -31,6 +32,7 @@ from ssft.compiler.passes.cpu_write_in_place import CpuWriteInPlacePass
 Stage = str | Pass
 
 TENSOR_STAGES: tuple[Stage, ...] = (
+    CpuRecomputeProductsPass(),
     ConvertSsftToLinalgPass(keep_barriers=True),
     "inline,symbol-dce,canonicalize,cse",
     "func.func(linalg-generalize-named-ops)",

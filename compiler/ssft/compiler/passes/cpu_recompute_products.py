@@ -1,0 +1,78 @@
+"""``cpu-recompute-products``: make large arrays again that a small product and its rows make.
+
+The probabilities of an attention layer are saved for the backward pass, and are far larger than the
+queries and keys that they are computed from. Computed again, block by block, they are never in
+memory (``cpu-fuse-rows``), and what a mask leaves out need not be computed at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ssft.compiler.analysis.flow import Flow
+from ssft.compiler.analysis.step import find_step
+from ssft.compiler.checkpointing import Recomputation
+from ssft.compiler.passes._recompute import Recompute
+from ssft.compiler.passes.base import Pass, PassContext
+from ssft.dialects._mlir import ir
+
+EXPANSION = 4
+"""How many times the bytes of its operands the result of such a product has."""
+
+
+@dataclass(frozen=True)
+class CpuRecomputeProductsPass(Pass):
+    """Recomputes saved arrays from the operands of the products that they come from."""
+
+    argument: ClassVar[str] = "cpu-recompute-products"
+
+    least: int = field(default=8 << 20, metadata={"help": "bytes of an array (0: recompute none)"})
+    flops: int = field(
+        default=128, metadata={"help": "most operations of products per byte that is not saved"}
+    )
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rewrites ``@step``, before anything is lowered."""
+        step = find_step(module)
+        flow = Flow.of(step)
+        again: set[int] = set()
+        for saved in flow.saved() if self.least else ():
+            if flow.sizes[saved] < self.least:
+                continue
+            found = _from_products(flow, saved)
+            flops = sum(flow.ops[number].products for number in found - again)
+            if found and flops <= self.flops * flow.sizes[saved]:
+                again |= found
+                context.statistics["arrays recomputed"] += 1
+                context.statistics["bytes recomputed"] += flow.sizes[saved]
+        if again:
+            with module.context, step.location:
+                Recompute(step, Recomputation(flow, frozenset(again))).run()
+
+
+def _from_products(flow: Flow, saved: int) -> set[int]:
+    """The operations from expanding products on that make the storage `saved`; empty if none do."""
+    large = flow.sizes[saved] // EXPANSION
+    inside: dict[int, bool] = {}
+
+    def visit(number: int) -> bool:
+        """Whether operation `number` is such a product, or computed from one."""
+        if number not in inside:
+            op = flow.ops[number]
+            inside[number] = False
+            if op.products:
+                inside[number] = flow.bytes(set(op.reads)) * EXPANSION <= flow.bytes(set(op.makes))
+            else:
+                # Small arrays, and what no product leads to, are kept.
+                wanted = [s for s in op.reads if flow.is_activation(s) and _rows(flow, s, large)]
+                inside[number] = any([visit(flow.producers[s]) for s in wanted])
+        return inside[number]
+
+    visit(flow.producers[saved])
+    return {number for number, found in inside.items() if found}
+
+
+def _rows(flow: Flow, storage: int, large: int) -> bool:
+    """Whether a storage is as large as what is made again, or is one number for each row of it."""
+    return flow.sizes[storage] >= large or flow.sizes[storage] * 16 <= large
