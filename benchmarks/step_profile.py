@@ -142,7 +142,8 @@ def main() -> int:
     pointers = session._pointers(batch, session._outputs)
     rows = profile(program, pointers, parsed.rounds)
     print(
-        f"size {parsed.size}, {size.length} tokens, {parsed.plan}, one thread, {parsed.rounds} rounds"
+        f"size {parsed.size}, {size.length} tokens, {parsed.plan}, one thread, "
+        f"{parsed.rounds} rounds"
     )
     summary = report(rows, program, parsed.lines, parsed.unsplit)
     if parsed.json:

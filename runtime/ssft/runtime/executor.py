@@ -83,6 +83,7 @@ CPU_WORDS: dict[str, tuple[str, ...]] = {
     "matmul_precision": ("highest", "high", "medium"),
     "gemm": ("auto", "emitted", "blas", "loops"),
     "isa": ("avx512", "avx2"),
+    "products": ("blocked", "whole"),
 }
 """What may stand behind ``cpu:``, by the field of `CpuOptions` that it sets."""
 

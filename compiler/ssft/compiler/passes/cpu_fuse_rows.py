@@ -2,7 +2,7 @@
 
 A softmax, a norm, a rotary embedding or a cross-entropy is a handful of nests, each of which walks
 through all of an array that is larger than the caches. Here nests that can share their outer loops
-become the body of one loop over these *rows* (`ssft.compiler.passes._row_groups` says when they
+become the body of one loop over these *rows* (`ssft.compiler.passes._rows.groups` says when they
 can). What one nest writes and only others of the same row read becomes a scratch array of one row.
 
 The loops over rows are marked ``ssft.independent``: their iterations may run in any order and on
@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ssft.compiler.analysis.step import find_step, terminator
-from ssft.compiler.passes._block_loops import BLOCKS, BlockLoops
-from ssft.compiler.passes._nests import refine, tasks_of
-from ssft.compiler.passes._product_blocks import Blocks, attach_products
-from ssft.compiler.passes._row_groups import Group, form_groups, in_order
-from ssft.compiler.passes._row_loops import INDEPENDENT, RowLoops
+from ssft.compiler.passes._rows.block_loops import PRODUCTS, BlockLoops
+from ssft.compiler.passes._rows.blocks import Blocks, Limits, attach_products
+from ssft.compiler.passes._rows.groups import Group, form_groups, in_order
+from ssft.compiler.passes._rows.loops import INDEPENDENT, RowLoops
+from ssft.compiler.passes._rows.nests import refine, tasks_of
 from ssft.compiler.passes.base import Pass, PassContext
 from ssft.dialects._mlir import ir
 
-__all__ = ["BLOCKS", "INDEPENDENT", "CpuFuseRowsPass"]
+__all__ = ["INDEPENDENT", "PRODUCTS", "CpuFuseRowsPass"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,15 @@ class CpuFuseRowsPass(Pass):
         metadata={"help": "bytes of scratch arrays that one loop may have on its thread's stack"},
     )
     products: int = field(
-        default=8 << 20,
+        default=1 << 20,
         metadata={
             "help": "bytes of arrays between rows and matrix products from which on both run block "
             "by block (0: never)"
         },
+    )
+    block_rows: int = field(default=128, metadata={"help": "most rows of a block"})
+    block_columns: int = field(
+        default=128, metadata={"help": "most columns that a mask leaves out at once"}
     )
     threads: int = field(
         default=0, metadata={"help": "parts that blocks are shared by (0: processors there are)"}
@@ -58,7 +62,8 @@ class CpuFuseRowsPass(Pass):
         refine(tasks)
         graph = form_groups(tasks)
         if self.products:
-            made = attach_products(graph, self.products)
+            limits = Limits(self.products, self.block_rows, self.block_columns)
+            made = attach_products(graph, limits)
             context.statistics["loops over blocks"] += made
         groups = in_order(graph)
         if all(len(group.members) == 1 for group in groups):

@@ -20,6 +20,9 @@ from ssft.dialects._mlir import ir
 EXPANSION = 4
 """How many times the bytes of its operands the result of such a product has."""
 
+ROW = 64
+"""An array that many times smaller is taken for one number for each row."""
+
 
 @dataclass(frozen=True)
 class CpuRecomputeProductsPass(Pass):
@@ -27,7 +30,7 @@ class CpuRecomputeProductsPass(Pass):
 
     argument: ClassVar[str] = "cpu-recompute-products"
 
-    least: int = field(default=8 << 20, metadata={"help": "bytes of an array (0: recompute none)"})
+    least: int = field(default=4 << 20, metadata={"help": "bytes of an array (0: recompute none)"})
     flops: int = field(
         default=128, metadata={"help": "most operations of products per byte that is not saved"}
     )
@@ -53,7 +56,6 @@ class CpuRecomputeProductsPass(Pass):
 
 def _from_products(flow: Flow, saved: int) -> set[int]:
     """The operations from expanding products on that make the storage `saved`; empty if none do."""
-    large = flow.sizes[saved] // EXPANSION
     inside: dict[int, bool] = {}
 
     def visit(number: int) -> bool:
@@ -64,15 +66,18 @@ def _from_products(flow: Flow, saved: int) -> set[int]:
             if op.products:
                 inside[number] = flow.bytes(set(op.reads)) * EXPANSION <= flow.bytes(set(op.makes))
             else:
-                # Small arrays, and what no product leads to, are kept.
-                wanted = [s for s in op.reads if flow.is_activation(s) and _rows(flow, s, large)]
-                inside[number] = any([visit(flow.producers[s]) for s in wanted])
+                wanted = [s for s in op.reads if flow.is_activation(s)]
+                of_rows = [s for s in wanted if _is_of_rows(flow, s, flow.sizes[saved])]
+                inside[number] = any([visit(flow.producers[s]) for s in of_rows])
         return inside[number]
 
     visit(flow.producers[saved])
     return {number for number, found in inside.items() if found}
 
 
-def _rows(flow: Flow, storage: int, large: int) -> bool:
-    """Whether a storage is as large as what is made again, or is one number for each row of it."""
-    return flow.sizes[storage] >= large or flow.sizes[storage] * 16 <= large
+def _is_of_rows(flow: Flow, storage: int, size: int) -> bool:
+    """Whether a storage has about as many elements as one of `size` bytes, or one for each row.
+
+    Elements may be of 8 bytes there and of one here (whether a score is minus infinity).
+    """
+    return flow.sizes[storage] * 8 >= size or flow.sizes[storage] * ROW <= size

@@ -19,7 +19,7 @@ from ssft.compiler.backends.cpu.jit import compile_object, lower_kernels
 from ssft.compiler.backends.cpu.libraries import Libraries, find_libraries
 from ssft.compiler.backends.cpu.loader import NativeCode, load_code
 from ssft.compiler.backends.cpu.options import CpuOptions
-from ssft.compiler.backends.cpu.pipeline import TENSOR_STAGES
+from ssft.compiler.backends.cpu.pipeline import tensor_stages
 from ssft.compiler.backends.cpu.program import CpuProgram, MemoryUse
 from ssft.compiler.backends.cpu.schedule import Schedule
 from ssft.compiler.backends.cpu.scheduler import build_schedule
@@ -107,5 +107,6 @@ def _machine_code(
 def _schedule(text: str, options: CpuOptions) -> tuple[ir.Module, StepSignature, Schedule]:
     working = parse_flat(text)
     signature = read_signature(working)
-    run_pipeline(working, TENSOR_STAGES, verify_each=verify_each_pass(), verify_end=True)
+    stages = tensor_stages(options.blocks_products)
+    run_pipeline(working, stages, verify_each=verify_each_pass(), verify_end=True)
     return working, signature, build_schedule(working, signature, options)

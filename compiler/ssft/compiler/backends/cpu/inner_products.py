@@ -1,4 +1,4 @@
-"""Matrix products inside the loops of a kernel (``cpu-fuse-rows``): calls of a provider's functions.
+"""Matrix products inside the loops of a kernel (``cpu-fuse-rows``): calls of functions.
 
 In the loops, operands are views whose place is known only at run time, so that the functions take
 addresses. They run on the thread that runs the loop, and their workspace is that thread's.
@@ -17,7 +17,7 @@ from ssft.compiler.backends.cpu import gemm
 from ssft.compiler.backends.cpu.layout import Layout
 from ssft.compiler.backends.cpu.options import CpuOptions
 from ssft.compiler.backends.cpu.schedule import Kernel
-from ssft.compiler.passes.cpu_fuse_rows import BLOCKS
+from ssft.compiler.passes.cpu_fuse_rows import PRODUCTS
 from ssft.dialects._mlir import ir
 
 
@@ -59,12 +59,10 @@ def definitions(products: Sequence[InnerProduct]) -> dict[str, str]:
     return found
 
 
-def flops(operations: Sequence[ir.Operation], products: Sequence[InnerProduct]) -> int:
-    """Floating-point operations of all runs of the `products` in the loops `operations`."""
-    runs = sum(
-        ir.IntegerAttr(op.attributes[BLOCKS]).value for op in operations if BLOCKS in op.attributes
-    )
-    return runs * sum(product.kernel.flops for product in products)
+def flops(operations: Sequence[ir.Operation]) -> int:
+    """Floating-point operations of the products in the loops `operations`, if no mask saves any."""
+    marked = [op.attributes[PRODUCTS] for op in operations if PRODUCTS in op.attributes]
+    return sum(2 * ir.IntegerAttr(attribute).value for attribute in marked)
 
 
 def insert_calls(
@@ -90,9 +88,8 @@ def _contractions(loop: ir.Operation) -> Iterator[ir.Operation]:
         inner = op.operation
         if inner.name == "scf.for":
             yield from _contractions(inner)
-        elif inner.name == "linalg.generic" and len(inner.operands) == 3:
-            if is_multiply_accumulate(inner):
-                yield inner
+        elif is_multiply_accumulate(inner):
+            yield inner
 
 
 def _inner_product(op: ir.Operation, options: CpuOptions) -> InnerProduct | None:
@@ -110,7 +107,7 @@ def _inner_product(op: ir.Operation, options: CpuOptions) -> InnerProduct | None
     kernel = gemm.emit(options, name, product, types)
     if kernel is None:
         return None
-    return InnerProduct(op, fill, replace(kernel, flops=2 * product.multiplications))
+    return InnerProduct(op, fill, kernel)
 
 
 def _fill_before(op: ir.Operation) -> ir.Operation | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ssft.compiler.diagnostics import UserError
+
 
 @dataclass(frozen=True)
 class CpuOptions:
@@ -18,6 +20,9 @@ class CpuOptions:
     matrix unit, products of f32 arrays split each operand into two bf16 numbers with ``"high"``
     (about 16 bits of mantissa) and round it to one with ``"medium"``; sums stay f32. Products of
     bf16 arrays use that unit in any case but ``"loops"``.
+    With `products` ``"blocked"``, products run block by block with the rows between them (those of
+    a softmax) where that keeps large arrays out of memory, and what the backward pass needs of such
+    an array is computed again; with ``"whole"`` each product is computed as a whole.
     `opt_level` is LLVM's, 0 to 3. `parallel` lets large kernels use the threads
     of the OpenMP runtime that PyTorch loads; the split is static, so what these kernels compute
     does not depend on the number of threads (BLAS promises no such thing). With `cache`, what was
@@ -30,6 +35,17 @@ class CpuOptions:
     cache: bool = True
     isa: str = "auto"
     matmul_precision: str = "highest"
+    products: str = "blocked"
+
+    @property
+    def blocks_products(self) -> bool:
+        """Whether products may run block by block."""
+        if self.products not in ("blocked", "whole"):
+            raise UserError(
+                f"unknown value '{self.products}' of the CPU option 'products'",
+                notes=["choose one of: blocked, whole"],
+            )
+        return self.products == "blocked"
 
     @property
     def calls_blas(self) -> bool:

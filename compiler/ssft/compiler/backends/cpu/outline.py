@@ -154,7 +154,7 @@ class Outliner:
                 splits,
                 inner_products.definitions(products),
                 scratch,
-                inner_products.flops(operations, products),
+                inner_products.flops(operations),
             )
         return self.names[text]
 

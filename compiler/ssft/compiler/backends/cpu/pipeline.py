@@ -80,6 +80,17 @@ KERNEL_STAGES: tuple[Stage, ...] = (
 )
 
 
+def tensor_stages(blocked: bool) -> tuple[Stage, ...]:
+    """`TENSOR_STAGES`; unless `blocked`, each matrix product runs as a whole, and only once."""
+    if blocked:
+        return TENSOR_STAGES
+    alone = {
+        CpuRecomputeProductsPass: CpuRecomputeProductsPass(least=0),
+        CpuFuseRowsPass: CpuFuseRowsPass(products=0),
+    }
+    return tuple(alone.get(type(stage), stage) for stage in TENSOR_STAGES)
+
+
 def tuning(isa: Isa | None) -> CpuTuneFunctionsPass:
     """The last stage: functions are for the instruction set `isa` alone, or all that the host has.
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from ssft.compiler.backends.cpu.layout import Layout
 
-
 ADDRESS = "index"
 """The type of an operand that is given as the address of its first element."""
 

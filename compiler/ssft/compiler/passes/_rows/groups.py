@@ -8,11 +8,11 @@ row needs nothing from any other row, and what it hands on is still in the cache
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from ssft.compiler.analysis.step import owner
-from ssft.compiler.passes._nests import VIEWS, Access, Task, is_static_view
+from ssft.compiler.passes._rows.nests import VIEWS, Access, Task, is_static_view
 from ssft.dialects._mlir import ir
 
 WINDOW = 48
@@ -34,6 +34,9 @@ SHORT_ROW_BYTES = 64 << 10
 """What one row may touch if there are few of them, or if there were more before joining."""
 
 FEW_ROWS = 64
+
+LITTLE = 4
+"""How many times less a nest has to hand on than it works on, so that it is worth no sacrifice."""
 
 Match = tuple[int, ...]
 """For each row loop of a group the loop of one nest."""
@@ -98,6 +101,8 @@ def join(a: Group, b: Group) -> Group | None:
     for rows in range(len(pairs), 0, -1):
         group.rows = rows
         if _longest_row(group) >= LINE and _rows_are_lines(group) and _rows_are_apart(group):
+            if _scattered(group) and _hands_on_little(a, b):
+                return None
             return group if _worthwhile(group, a, b) else None
     return None
 
@@ -245,6 +250,46 @@ def _worthwhile(group: Group, a: Group, b: Group) -> bool:
     before = [math.prod(g.row_sizes()) for g in (a, b) if g.rows]
     short = rows < max([FEW_ROWS, *before])
     return rows > 1 and _row_bytes(group) <= (SHORT_ROW_BYTES if short else ROW_BYTES)
+
+
+def _scattered(group: Group) -> bool:
+    """Whether a row of what a member writes is in several places, with other rows between them."""
+    for task in group.members:
+        rows = group.row_loops(task)
+        for access in task.accesses:
+            steps = access.strides or {}
+            nearest = min((steps[loop] for loop in rows if steps.get(loop)), default=math.inf)
+            others = [loop for loop in steps if loop not in rows and task.sizes[loop] > 1]
+            if access.written and any(steps[loop] > nearest for loop in others):
+                return True
+    return False
+
+
+def _hands_on_little(a: Group, b: Group) -> bool:
+    """Whether what one group hands on to the other is little beside what they work on.
+
+    All heads of an attention layer would share rows with the mask that they all read.
+    """
+    sizes = {
+        root: [(task, access) for task, access in entries if access.strides is not None]
+        for root, entries in _by_root((*a.members, *b.members)).items()
+    }
+    extents = {root: max(_bytes(*entry) for entry in e) for root, e in sizes.items() if e}
+    written = [{r for t in g.members for r in _written(t)} for g in (a, b)]
+    touched = [{access.root for t in g.members for access in t.accesses} for g in (a, b)]
+    handed = (written[0] & touched[1]) | (written[1] & touched[0])
+    most = max(extents.values(), default=0)
+    return max((extents.get(root, 0) for root in handed), default=0) * LITTLE < most
+
+
+def _written(task: Task) -> Iterator[ir.Value]:
+    return (access.root for access in task.accesses if access.written)
+
+
+def _bytes(task: Task, access: Access) -> int:
+    """What all iterations of `task` touch through `access`, in bytes."""
+    moving = [loop for loop, step in (access.strides or {}).items() if step]
+    return math.prod(task.sizes[loop] for loop in moving) * access.item
 
 
 def _row_bytes(group: Group) -> int:

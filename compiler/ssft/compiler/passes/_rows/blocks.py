@@ -11,30 +11,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ssft.compiler.analysis.contractions import is_multiply_accumulate
 from ssft.compiler.analysis.forms import is_fill
-from ssft.compiler.passes._nests import Access, Task
-from ssft.compiler.passes._row_groups import Graph, Group, used_only_by
+from ssft.compiler.passes._rows.groups import Graph, Group, used_only_by
+from ssft.compiler.passes._rows.nests import Access, Task
 from ssft.dialects._mlir import ir
 
-
 BLOCK_BYTES = 4 << 20
-"""What a block of all arrays that products and rows hand on may take: what it has left belongs to caches."""
+"""What a block of all arrays that products and rows hand on may take."""
 
 FACTOR_BYTES = 2 << 20
-"""What of a product's operands is the same for all blocks: each block reads it again."""
-
-LEAST_ROWS, MOST_ROWS = 16, 128
-"""Rows of a block: with fewer, products are slow; more gain nothing."""
+"""What of a product's operands is the same for all blocks may take: each block reads it again."""
 
 PITCH = 64
-"""Bytes that rows of a block are further apart than they are long, in multiples of `PITCH`: rows a
-power of two apart compete for the same lines of the caches."""
+"""Bytes; rows of a block begin at multiples of it, one `PITCH` further apart than they have to.
+
+Rows a power of two apart would compete for the same lines of the caches.
+"""
 
 Rows = tuple[int, ...]
 """For each row loop of a group the loop of a task; -1 where it has one iteration."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When products run in blocks: where that saves `saved` bytes or more of an array.
+
+    Blocks have at most `rows` rows, and a mask leaves out about `columns` columns at a time.
+    """
+
+    saved: int
+    rows: int
+    columns: int
 
 
 @dataclass(eq=False)
@@ -52,6 +62,7 @@ class Blocks(Group):
     users: list[Task] = field(default_factory=list)
     fills: dict[int, Task] = field(default_factory=dict)
     rows_of: dict[int, Rows] = field(default_factory=dict)
+    limits: Limits = Limits(0, 1, 1)
     scratch: dict[ir.Value, tuple[int, int]] = field(default_factory=dict)
     shared_with: dict[ir.Value, ir.Value] = field(default_factory=dict)
 
@@ -67,11 +78,15 @@ class Blocks(Group):
 
     @property
     def size(self) -> int:
-        """Rows of a block: a divisor of all rows."""
+        """Rows of a block; the last one may have fewer."""
         rows = self.core.row_sizes()[self.blocked]
         taken = sum(self.pitch(root) for root in self.scratch if root not in self.shared_with)
-        most = max(LEAST_ROWS, min(MOST_ROWS, BLOCK_BYTES // max(1, taken)))
-        return max(size for size in range(1, min(rows, most) + 1) if rows % size == 0)
+        most = max(1, min(rows, self.limits.rows, BLOCK_BYTES // max(1, taken)))
+        return -(-rows // -(-rows // most))
+
+    def row_loops_of(self, task: Task) -> Rows:
+        """The row loops of any member but those in `fills`."""
+        return self.rows_of.get(task.position) or self.core.row_loops(task)
 
     def pitch(self, root: ir.Value) -> int:
         """Bytes from one row of a block to the next."""
@@ -79,21 +94,22 @@ class Blocks(Group):
         return -(-(high - low) // PITCH) * PITCH + PITCH
 
 
-def attach_products(graph: Graph, threshold: int) -> int:
+def attach_products(graph: Graph, limits: Limits) -> int:
     """Makes `Blocks` of groups of at least two nests with the products around them.
 
-    Only where that saves an array of `threshold` bytes. Returns how many were made.
+    Returns how many were made.
     """
     made = 0
     products = [task for task in graph.tasks if _is_product(task)]
     for group in dict.fromkeys(graph.group_of.values()):
         if group.rows and products:
-            made += _attach(graph, group, products, threshold)
+            made += _attach(graph, group, products, limits)
     return made
 
 
-def _attach(graph: Graph, core: Group, products: Sequence[Task], threshold: int) -> int:
-    blocks = Blocks(list(core.members), core.loops, core.rows, core)
+def _attach(graph: Graph, core: Group, products: Sequence[Task], limits: Limits) -> int:
+    """Makes `Blocks` of `core`, if that is worth it; says how many."""
+    blocks = Blocks(list(core.members), core.loops, core.rows, core, limits=limits)
     for task in products:
         if len(graph.group_of[task.position].members) > 1:
             continue
@@ -114,7 +130,7 @@ def _attach(graph: Graph, core: Group, products: Sequence[Task], threshold: int)
     blocks.shared_with = _shared_scratch(blocks)
     row_count = math.prod(core.row_sizes())
     saved = sum((high - low) * row_count for low, high in blocks.scratch.values())
-    if saved < threshold or blocks.size < LEAST_ROWS:
+    if saved < limits.saved:
         return 0
     for task in blocks.members:
         graph.group_of[task.position] = blocks
@@ -153,22 +169,17 @@ def _alike(blocks: Blocks, root: ir.Value, other: ir.Value) -> bool:
 
 def _with(blocks: Blocks, graph: Graph, task: Task, rows: Rows, makes: bool) -> Blocks | None:
     """`blocks` and `task`, with what fills its result if that is done row by row."""
-    output = task.accesses[-1].root
     fill = _fill_of(graph, task) if makes or _keeps_rows(task, rows) else None
     if makes and fill is None:
         return None
     members = [*blocks.members, task, *([fill] if fill else [])]
-    if fill and any(access.root != output for access in fill.accesses):
-        return None
-    return Blocks(
-        sorted(members, key=lambda member: member.position),
-        blocks.core.loops,
-        blocks.core.rows,
-        blocks.core,
-        [*blocks.makers, *([task] if makes else [])],
-        [*blocks.users, *([] if makes else [task])],
-        blocks.fills | ({task.position: fill} if fill else {}),
-        blocks.rows_of | {task.position: rows},
+    return replace(
+        blocks,
+        members=sorted(members, key=lambda member: member.position),
+        makers=[*blocks.makers, *([task] if makes else [])],
+        users=[*blocks.users, *([] if makes else [task])],
+        fills=blocks.fills | ({task.position: fill} if fill else {}),
+        rows_of=blocks.rows_of | {task.position: rows},
     )
 
 
@@ -262,20 +273,20 @@ def _fill_of(graph: Graph, task: Task) -> Task | None:
 
 
 def _is_legal(blocks: Blocks, graph: Graph) -> bool:
-    """Whether blocks may run one after another, and as early as their last dependence allows."""
-    order = [{task.position for task in tasks} for tasks in (blocks.makers, blocks.core.members)]
-    users = {task.position for task in blocks.users}
-    for position in order[0]:
-        if graph.before[position] & (order[0] | order[1] | users):
+    """Whether all of a block may run before all of the next one.
+
+    Nothing may wait for what comes later in a block, and what one member hands on to another has to
+    be in the rows of the block.
+    """
+    makers, core, users = (
+        {task.position for task in tasks}
+        for tasks in (blocks.makers, blocks.core.members, blocks.users)
+    )
+    for positions, later in ((makers, makers | core | users), (core, users), (users, users)):
+        if any(graph.before[position] & later for position in positions):
             return False
-    for position in order[1]:
-        if graph.before[position] & users:
-            return False
-    if any(graph.before[position] & users for position in users):
+    if not all(_apart(blocks, entries) for entries in _shared(blocks).values()):
         return False
-    for entries in _shared(blocks).values():
-        if not _apart(blocks, entries):
-            return False
     return not graph.in_cycle(blocks, blocks)
 
 
@@ -309,7 +320,7 @@ def _steps(blocks: Blocks, task: Task, access: Access) -> tuple[int, ...] | None
     """How far each row loop moves `access`; 0 for loops of one iteration."""
     if access.strides is None:
         return None
-    rows = blocks.rows_of.get(task.position) or blocks.core.row_loops(task)
+    rows = blocks.row_loops_of(task)
     sizes = blocks.core.row_sizes()
     return tuple(
         access.strides.get(loop, 0) if size > 1 else 0
@@ -337,7 +348,7 @@ def _cell(blocks: Blocks, entries: Iterable[tuple[Task, Access]]) -> tuple[int, 
     """First byte, and the one past the last, that the first row touches."""
     lows, highs = [], []
     for task, access in entries:
-        rows = blocks.rows_of.get(task.position) or blocks.core.row_loops(task)
+        rows = blocks.row_loops_of(task)
         assert access.strides is not None
         inner = [loop for loop in access.strides if loop not in rows]
         reach = sum((task.sizes[loop] - 1) * access.strides[loop] for loop in inner)

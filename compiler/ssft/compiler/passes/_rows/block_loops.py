@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ssft.compiler.passes import _build as build
-from ssft.compiler.passes._dead_columns import find_mask
-from ssft.compiler.passes._live_columns import LiveColumns
-from ssft.compiler.passes._nests import Access, Task
-from ssft.compiler.passes._product_blocks import Blocks
-from ssft.compiler.passes._row_loops import (
+from ssft.compiler.passes._rows.blocks import Blocks
+from ssft.compiler.passes._rows.dead_columns import find_mask
+from ssft.compiler.passes._rows.live_columns import LiveColumns
+from ssft.compiler.passes._rows.loops import (
     ALIGNMENT,
     Number,
     RowLoops,
+    as_value,
     binary,
     clone_on,
     delinearized,
@@ -24,10 +25,11 @@ from ssft.compiler.passes._row_loops import (
     set_loops,
     times,
 )
+from ssft.compiler.passes._rows.nests import Access, Task
 from ssft.dialects._mlir import ir
 
-BLOCKS = "ssft.blocks"
-"""Of an ``scf.for`` with matrix products inside: how often each of them runs."""
+PRODUCTS = "ssft.products"
+"""Of an ``scf.for`` with matrix products inside: their multiply-adds, if no mask saves any."""
 
 Chunks = tuple[ir.Value, ir.Value]
 """The first chunk of columns that is needed, and the one past the last."""
@@ -44,19 +46,13 @@ class BlockLoops:
         self.size = blocks.size
         sizes = blocks.core.row_sizes()
         self.batch = sizes[: blocks.blocked]
-        self.count = sizes[blocks.blocked] // self.size
-        self.items = self.batch if blocks.sums else [*self.batch, self.count]
-        self.parts = min(threads, math.prod(self.items))
+        self.count, self.rest = divmod(sizes[blocks.blocked], self.size)
+        shared = math.prod(self.batch) * (1 if blocks.sums else self.count)
+        self.parts = min(threads, shared)
         self.rows = RowLoops(blocks.core, limit, [[number] for number in range(len(sizes))])
         self.mask = find_mask(blocks)
         self.arrays: dict[ir.Value, tuple[ir.Value, Number]] = {}
         """Of each buffer in `Blocks.scratch`: an array, and the element where this part begins."""
-
-    @property
-    def runs(self) -> int:
-        """How often each product runs at most."""
-        chunks = self.mask.size // self.mask.chunk if self.mask else 1
-        return math.prod(self.batch) * self.count * chunks
 
     def emit(self) -> None:
         """Emits everything."""
@@ -64,23 +60,38 @@ class BlockLoops:
         arrays = {root: self._array(root) for root in self.blocks.scratch if root not in shared}
         arrays |= {root: arrays[other] for root, other in shared.items()}
         products = [*self.blocks.makers, *self.blocks.users]
-        work = self.rows.work + sum(math.prod(task.sizes) for task in products)
-        total = math.prod(self.items)
-        with for_loop(0, self.parts, work, {BLOCKS: self.runs}) as part:
+        multiplications = sum(math.prod(task.sizes) for task in products)
+        work = self.rows.work + multiplications
+        with for_loop(0, self.parts, work, {PRODUCTS: multiplications}) as part:
             self.rows.allocate()
             for root, array in arrays.items():
-                elements = self._elements(root) * self.size
-                self.arrays[root] = array, times(part, elements)
-            low = binary("arith.divui", _value(times(part, total)), self.parts)
-            after = _value(plus(part, 1))
-            high = binary("arith.divui", _value(times(after, total)), self.parts)
-            with for_loop(low, high) as item:
-                counters = delinearized(item, self.items) if self.items else []
-                if self.blocks.sums:
+                self.arrays[root] = array, times(part, self._elements(root) * self.size)
+            if self.blocks.sums:
+                with self._share(part, self.batch) as batch:
                     with for_loop(0, self.count) as block:
-                        self._block(counters, block)
-                else:
-                    self._block(counters[:-1], counters[-1])
+                        self._block(batch, times(block, self.size), self.size)
+                    self._last_block(batch)
+                return
+            with self._share(part, [*self.batch, self.count]) as (*batch, block):
+                self._block(batch, times(block, self.size), self.size)
+            if self.rest:
+                with self._share(part, self.batch) as batch:
+                    self._last_block(batch)
+
+    @contextmanager
+    def _share(self, part: ir.Value, sizes: Sequence[int]) -> Iterator[list[ir.Value]]:
+        """Gives the counters of loops of `sizes` iterations, of which a part runs one share."""
+        total = math.prod(sizes)
+        low, high = (
+            binary("arith.divui", as_value(times(at, total)), self.parts)
+            for at in (part, plus(part, 1))
+        )
+        with for_loop(low, high) as item:
+            yield delinearized(item, sizes) if sizes else []
+
+    def _last_block(self, batch: Sequence[ir.Value]) -> None:
+        if self.rest:
+            self._block(batch, self.count * self.size, self.rest)
 
     def _array(self, root: ir.Value) -> ir.Value:
         """Scratch for the blocks of `root` in all parts."""
@@ -100,23 +111,22 @@ class BlockLoops:
         accesses = (access for task in self.blocks.members for access in task.accesses)
         return next(access.item for access in accesses if access.root == root)
 
-    def _block(self, batch: Sequence[ir.Value], block: ir.Value) -> None:
-        """Emits what is done for one block."""
-        first = times(block, self.size)
+    def _block(self, batch: Sequence[ir.Value], first: Number, size: int) -> None:
+        """Emits what is done for one block, of `size` rows from `first` on."""
         sizes = self.blocks.core.row_sizes()
         rest: list[Number] = [0] * (len(sizes) - len(batch) - 1)
 
         def counters(row: Number) -> list[Number]:
             return [*batch, plus(first, row), *rest]
 
-        chunks = self._live_chunks(counters)
+        chunks = self._live_chunks(counters, size)
         for task in self.blocks.makers:
-            self._product(task, batch, first, chunks)
-        with for_loop(0, self.size) as row:
+            self._product(task, batch, (first, size), chunks)
+        with for_loop(0, size) as row:
             self._begin_row(row)
             self.rows.emit_row(counters(row))
         for task in self.blocks.users:
-            self._product(task, batch, first, chunks)
+            self._product(task, batch, (first, size), chunks)
 
     def _begin_row(self, row: ir.Value) -> None:
         """Makes `rows` take scratch from one row of the block."""
@@ -124,12 +134,13 @@ class BlockLoops:
             low = self.blocks.scratch[root][0]
             self.rows.scratch[root] = low, array, plus(start, times(row, self._elements(root)))
 
-    def _live_chunks(self, counters: Callable[[Number], list[Number]]) -> Chunks | None:
+    def _live_chunks(self, counters: Callable[[Number], list[Number]], size: int) -> Chunks | None:
         """Emits what finds the columns that a mask leaves; None if there is no mask."""
         if self.mask is None:
             return None
+        self.rows.columns = {}
         finder = LiveColumns(self.mask, self.rows)
-        with for_loop(0, self.size) as row:
+        with for_loop(0, size) as row:
             self._begin_row(row)
             finder.emit_row(counters(row))
         low, high = finder.chunks()
@@ -139,19 +150,23 @@ class BlockLoops:
         return low, high
 
     def _product(
-        self, task: Task, batch: Sequence[ir.Value], first: Number, chunks: Chunks | None
+        self,
+        task: Task,
+        batch: Sequence[ir.Value],
+        block: tuple[Number, int],
+        chunks: Chunks | None,
     ) -> None:
         """Emits a product, and what fills its result, on one block of its rows."""
         rows = self.blocks.rows_of[task.position]
         place = _Place(
             {loop: at for loop, at in zip(rows, batch, strict=False) if loop >= 0},
             rows[self.blocks.blocked],
-            first,
+            *block,
         )
         fill = self.blocks.fills.get(task.position)
         column = self.mask.columns.get(task.position) if self.mask else None
         with task.op.location:
-            if chunks is None or column is None:
+            if self.mask is None or chunks is None or column is None:
                 self._multiply(task, place, fill)
                 return
             place.column = column
@@ -189,7 +204,7 @@ class BlockLoops:
                 offset = plus(offset, times(at, steps.get(loop, 0)))
         sizes: list[Number] = [task.sizes[loop] for loop in loops]
         if place.along in loops:
-            sizes[loops.index(place.along)] = self.size
+            sizes[loops.index(place.along)] = place.size
         if self.mask and place.column in loops:
             sizes[loops.index(place.column)] = self.mask.chunk
             offset = plus(offset, times(place.start, steps[place.column]))
@@ -198,7 +213,7 @@ class BlockLoops:
 
 @dataclass
 class _Place:
-    """Which part of a product: loops that are `fixed`, and a block of rows from `first` on.
+    """Which part of a product: loops that are `fixed`, and `size` rows from `first` on.
 
     Rows are those of loop `along`. Of loop `column`, if not negative, only a chunk from `start` on.
     """
@@ -206,13 +221,9 @@ class _Place:
     fixed: dict[int, ir.Value]
     along: int
     first: Number
+    size: int
     column: int = -1
     start: Number = 0
-
-
-def _value(number: Number) -> ir.Value:
-    assert not isinstance(number, int)
-    return number
 
 
 def _fill(op: ir.Operation, view: ir.Value) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ssft.compiler.analysis.step import owner
 from ssft.compiler.passes import _build as build
-from ssft.compiler.passes._dead_columns import Mask
-from ssft.compiler.passes._row_loops import (
+from ssft.compiler.passes._rows.dead_columns import Mask
+from ssft.compiler.passes._rows.loops import (
     Number,
     RowLoops,
     as_value,
@@ -72,7 +72,8 @@ class LiveColumns:
 
         def body(*arguments: ir.Value) -> Sequence[ir.Value]:
             block = task.op.regions[0].blocks[0]
-            known = {block.arguments[n]: a for n, a in zip(needed, arguments, strict=False)}
+            known: dict[ir.Value, ir.Value] = {}
+            known.update(zip((block.arguments[n] for n in needed), arguments, strict=False))
             return self._combine(_Copier(known, task.origins, place, counters), *arguments[-2:])
 
         operation = build.op(
@@ -165,7 +166,7 @@ class _Copier:
             return self.known[value]
         producer = owner(value)
         assert producer is not None
-        if producer.parent.name != "linalg.generic":
+        if producer.parent is None or producer.parent.name != "linalg.generic":
             return value
         if producer.name == "linalg.index":
             loop = self.origins.index(ir.IntegerAttr(producer.attributes["dim"]).value)

@@ -13,23 +13,21 @@ Numbers that are not computed count as finite, as in every implementation that s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Sequence, Set
 from dataclasses import dataclass, field
 
 from ssft.compiler.analysis.step import owner
-from ssft.compiler.passes._nests import Access, Task
-from ssft.compiler.passes._product_blocks import Blocks
-from ssft.compiler.passes._row_groups import used_only_by
+from ssft.compiler.passes._rows.blocks import Blocks
+from ssft.compiler.passes._rows.groups import used_only_by
+from ssft.compiler.passes._rows.nests import Access, Task
 from ssft.dialects._mlir import ir
 
 ZERO, LOWEST, TRUE, OTHER = "zero", "-inf", "true", "other"
 """What is known of a number in a dead column."""
 
-CHUNK = 128
-"""About so many columns are computed or left out together."""
+NARROW = 32
+"""Columns; products of fewer are slow, so that it does not pay to leave out so few."""
 
-_KEEPING = frozenset({"arith.extf", "arith.truncf"})
-_ODD = frozenset({"arith.extf", "arith.truncf", "arith.negf", "math.erf", "math.tanh"})
 _NEUTRAL = {
     "arith.addf": ZERO,
     "arith.maximumf": LOWEST,
@@ -45,8 +43,9 @@ class Mask:
 
     `task` is the operation of the core that masks its operand number `operand`; `test` is what its
     body adds to that or selects instead of it, which is minus infinity in dead columns. If
-    `condition` is not None, that is selected where its value is its truth value. `columns` gives the column loop of every task
-    that has one. There are `size` columns, `chunk` of which are treated alike.
+    `condition` is not None, that is selected where its value is its truth value. `columns` gives
+    the column loop of every task that has one. There are `size` columns, `chunk` of which are
+    treated alike.
     """
 
     task: Task
@@ -55,101 +54,127 @@ class Mask:
     condition: tuple[ir.Value, bool] | None
     columns: dict[int, int] = field(default_factory=dict)
     size: int = 0
-
-    @property
-    def chunk(self) -> int:
-        """Columns of a chunk: a divisor of all columns."""
-        return max(part for part in range(1, CHUNK + 1) if self.size % part == 0)
+    chunk: int = 0
 
 
 def find_mask(blocks: Blocks) -> Mask | None:
     """The mask of `blocks`; None if there is none, or if something needs what it hides."""
-    columns = _columns(blocks)
-    if columns is None:
+    columns = _Columns()
+    if not columns.begin(blocks) or not all(columns.extend(blocks, t) for t in _tasks(blocks)):
         return None
-    found, size, strides = columns
-    made = {task.accesses[-1].root for task in blocks.makers}
-    for task in blocks.core.members:
-        mask = _mask_of(task, made) if task.position in found else None
-        if mask is not None:
-            mask.columns, mask.size = found, size
-            hidden = _Hidden(blocks, mask, strides)
-            return mask if mask.chunk < size and hidden.is_unneeded() else None
-    return None
+    masks = (
+        _mask_of(task, columns.strides)
+        for task in blocks.core.members
+        if task.position in columns.loops
+    )
+    mask = next((mask for mask in masks if mask is not None), None)
+    if mask is None:
+        return None
+    mask.columns, mask.size = columns.loops, columns.size
+    most = min(blocks.limits.columns, mask.size)
+    mask.chunk = max(part for part in range(1, most + 1) if mask.size % part == 0)
+    if mask.chunk < min(NARROW, blocks.limits.columns) or mask.chunk == mask.size:
+        return None
+    return mask if _Hidden(blocks, mask, columns.strides).is_unneeded() else None
 
 
-def _columns(blocks: Blocks) -> tuple[dict[int, int], int, dict[ir.Value, int]] | None:
-    """The column loop of each task, their number, and the stride of columns in each buffer."""
-    strides: dict[ir.Value, int] = {}
-    size = 0
-    for task in blocks.makers:
-        output = task.accesses[-1]
-        assert output.strides is not None
-        rows = blocks.rows_of[task.position]
-        inner = [loop for loop in output.strides if loop not in rows and task.sizes[loop] > 1]
-        if len(inner) != 1 or size not in (0, task.sizes[inner[0]]):
-            return None
-        size = task.sizes[inner[0]]
-        strides[output.root] = output.strides[inner[0]]
-    found: dict[int, int] = {}
-    fills = {task.position for task in blocks.fills.values()}
-    for task in (*blocks.makers, *blocks.core.members, *blocks.users):
-        if task.position in fills:
-            continue
-        loops = set(_column_loops(blocks, task, strides, size))
-        if len(loops) > 1 or -1 in loops:
-            return None
-        for loop in loops:
-            found[task.position] = loop
+def _tasks(blocks: Blocks) -> list[Task]:
+    """All members but those that only fill what a product writes, in the order of a block."""
+    return [*blocks.makers, *blocks.core.members, *blocks.users]
+
+
+@dataclass
+class _Columns:
+    """What runs over the columns of rows that products make.
+
+    The stride of columns in each buffer that has some, and the loop of each task over them.
+    """
+
+    size: int = 0
+    strides: dict[ir.Value, int] = field(default_factory=dict)
+    loops: dict[int, int] = field(default_factory=dict)
+
+    def begin(self, blocks: Blocks) -> bool:
+        """Finds the columns of what products make; False if there are none, or of several sizes."""
+        for task in blocks.makers:
+            output = task.accesses[-1]
+            strides = output.strides or {}
+            rows = blocks.rows_of[task.position]
+            inner = [loop for loop in strides if loop not in rows and task.sizes[loop] > 1]
+            if len(inner) != 1 or self.size not in (0, task.sizes[inner[0]]):
+                return False
+            self.size = task.sizes[inner[0]]
+            self.strides[output.root] = strides[inner[0]]
+        return bool(self.strides)
+
+    def extend(self, blocks: Blocks, task: Task) -> bool:
+        """Finds the columns of what `task` makes of columns; False if it mixes them."""
+        rows = blocks.row_loops_of(task)
+        found: set[int] = set()
+        for access in task.accesses:
+            if access.root not in self.strides:
+                continue
+            alike = [
+                loop
+                for loop, step in (access.strides or {}).items()
+                if (step, task.sizes[loop]) == (self.strides[access.root], self.size)
+                and loop not in rows
+            ]
+            if len(alike) != 1:
+                return False
+            found.add(alike[0])
+        if len(found) > 1:
+            return False
+        for loop in found:
+            self.loops[task.position] = loop
             for access in task.accesses:
                 step = (access.strides or {}).get(loop, 0)
-                if step and access.written and strides.setdefault(access.root, step) != step:
-                    return None
-    return (found, size, strides) if found else None
+                if step and access.written and self.strides.setdefault(access.root, step) != step:
+                    return False
+        return True
 
 
-def _column_loops(
-    blocks: Blocks, task: Task, strides: dict[ir.Value, int], size: int
-) -> Iterator[int]:
-    """The loops of `task` over columns of buffers in `strides`; -1 if it reads them otherwise."""
-    rows = blocks.rows_of.get(task.position) or blocks.core.row_loops(task)
-    for access in task.accesses:
-        if access.root not in strides:
-            continue
-        loops = [
-            loop
-            for loop, step in (access.strides or {}).items()
-            if step == strides[access.root] and task.sizes[loop] == size and loop not in rows
-        ]
-        yield loops[0] if len(loops) == 1 else -1
-
-
-def _mask_of(task: Task, made: set[ir.Value]) -> Mask | None:
-    """The mask that `task` applies to what a product made, if it does nothing else afterwards."""
-    if task.op.name != "linalg.generic" or len(task.accesses) != len(task.op.operands):
+def _mask_of(task: Task, made: Container[ir.Value]) -> Mask | None:
+    """The mask that `task` applies to an array in `made`, if it does nothing else afterwards."""
+    if task.op.name != "linalg.generic" or not all(task.parallel):
         return None
     block = task.op.regions[0].blocks[0]
     *_, result = block.operations
     producer = owner(result.operation.operands[0])
-    if producer is None or len(result.operation.operands) != 1:
-        return None
     operands = [access.operand for access in task.accesses if access.root in made]
-    masked = {block.arguments[number] for number in operands}
-    if not masked or not all(task.parallel):
+    if producer is None or not operands or len(result.operation.operands) != 1:
         return None
-    if producer.name == "arith.addf":
-        free = [value for value in producer.operands if not _depends(value, masked)]
-        if len(free) == 1:
-            return Mask(task, operands[0], free[0], None)
+    masked = {block.arguments[number] for number in operands}
+    condition = None
+    values = list(producer.operands)
     if producer.name == "arith.select":
-        condition, *values = producer.operands
-        free = [value for value in values if not _depends(value, masked)]
-        if len(free) == 1 and not _depends(condition, masked):
-            return Mask(task, operands[0], free[0], (condition, free[0] == values[0]))
-    return None
+        condition = values.pop(0)
+    elif producer.name != "arith.addf":
+        return None
+    free = [value for value in values if not _depends(value, masked)]
+    if (
+        len(free) != 1
+        or _is_finite(free[0])
+        or (condition is not None and _depends(condition, masked))
+    ):
+        return None
+    chosen = None if condition is None else (condition, free[0] == values[0])
+    arrays = {block.arguments[access.operand] for access in task.accesses if access.operand >= 0}
+    scalars = set(block.arguments) - arrays
+    if any(_depends(value, scalars) for value in (free[0], *producer.operands)):
+        return None
+    return Mask(task, operands[0], free[0], chosen)
 
 
-def _depends(value: ir.Value, arguments: set[ir.Value]) -> bool:
+def _is_finite(value: ir.Value) -> bool:
+    """Whether `value` is a constant that masks nothing."""
+    producer = owner(value)
+    if producer is None or producer.name != "arith.constant":
+        return False
+    return _constant(producer.attributes["value"]) != LOWEST
+
+
+def _depends(value: ir.Value, arguments: Set[ir.Value]) -> bool:
     if value in arguments:
         return True
     producer = owner(value)
@@ -202,23 +227,20 @@ class _Hidden:
         if task.op.name != "linalg.generic":
             return False
         block = task.op.regions[0].blocks[0]
-        by_operand = {access.operand: access for access in task.accesses}
-        if -1 in by_operand:
-            by_operand.pop(-1)
-        known = {
-            argument: self._state(task, by_operand[number]) if number in by_operand else OTHER
+        accesses = {access.operand: access for access in task.accesses}
+        known: dict[ir.Value, str] = {
+            argument: self._state(task, accesses[number]) if number in accesses else OTHER
             for number, argument in enumerate(block.arguments)
         }
         *_, result = block.operations
-        outputs = list(task.op.operands)[-len(result.operation.operands) :]
-        first = len(task.op.operands) - len(outputs)
+        values = list(result.operation.operands)
         column = self.mask.columns[task.position]
-        for number, value in enumerate(result.operation.operands):
-            access = by_operand[first + number]
+        for number, value in enumerate(values, len(task.op.operands) - len(values)):
+            access = accesses[number]
             if (access.strides or {}).get(column):
                 state = LOWEST if task is self.mask.task else _evaluate(value, known)
                 self.states[access.root] = state
-            elif not _leaves_out(value, block.arguments[first + number], known):
+            elif not _leaves_out(value, block.arguments[number], known):
                 return False
         return True
 

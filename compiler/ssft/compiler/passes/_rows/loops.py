@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import MappingProxyType
 
 from ssft.compiler.passes import _build as build
-from ssft.compiler.passes._nests import Access, Task
-from ssft.compiler.passes._row_groups import Group, cell, used_only_by
+from ssft.compiler.passes._rows.groups import Group, cell, used_only_by
+from ssft.compiler.passes._rows.nests import Access, Task
 from ssft.dialects._mlir import ir
 
 ALIGNMENT = 64
@@ -116,7 +116,7 @@ class RowLoops:
                 offset = plus(offset, times(value, step))
         sizes: list[Number] = [task.sizes[loop] for loop in loops]
         column = self.columns.get(task.position)
-        if column in loops:
+        if column is not None and column in loops:
             start, sizes[loops.index(column)] = self.window
             offset = plus(offset, times(start, access.strides[column] // access.item))
         strides = [access.strides[loop] // access.item for loop in loops]
