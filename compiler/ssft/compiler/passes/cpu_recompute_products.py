@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ssft.compiler.analysis.contractions import as_contraction
 from ssft.compiler.analysis.flow import Flow
-from ssft.compiler.analysis.step import find_step
+from ssft.compiler.analysis.liveness import bytes_of
+from ssft.compiler.analysis.step import find_step, operations
 from ssft.compiler.checkpointing import Recomputation
 from ssft.compiler.passes._recompute import Recompute
 from ssft.compiler.passes.base import Pass, PassContext
@@ -38,12 +40,15 @@ class CpuRecomputeProductsPass(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites ``@step``, before anything is lowered."""
         step = find_step(module)
+        if not self.least:
+            return
         flow = Flow.of(step)
+        expanding = frozenset(n for n, op in enumerate(operations(step)) if _expands(op))
         again: set[int] = set()
-        for saved in flow.saved() if self.least else ():
+        for saved in flow.saved():
             if flow.sizes[saved] < self.least:
                 continue
-            found = _from_products(flow, saved)
+            found = _from_products(flow, saved, expanding)
             flops = sum(flow.ops[number].products for number in found - again)
             if found and flops <= self.flops * flow.sizes[saved]:
                 again |= found
@@ -54,8 +59,17 @@ class CpuRecomputeProductsPass(Pass):
                 Recompute(step, Recomputation(flow, frozenset(again))).run()
 
 
-def _from_products(flow: Flow, saved: int) -> set[int]:
-    """The operations from expanding products on that make the storage `saved`; empty if none do."""
+def _expands(op: ir.Operation) -> bool:
+    """Whether `op` is a product that makes much more than it reads."""
+    if as_contraction(op) is None:
+        return False
+    read = sum(map(bytes_of, list(op.operands)[:2]))
+    made = sum(map(bytes_of, op.results))
+    return read * EXPANSION <= made
+
+
+def _from_products(flow: Flow, saved: int, expanding: frozenset[int]) -> set[int]:
+    """The operations from `expanding` ones on that make the storage `saved`; empty if none do."""
     inside: dict[int, bool] = {}
 
     def visit(number: int) -> bool:
@@ -64,7 +78,7 @@ def _from_products(flow: Flow, saved: int) -> set[int]:
             op = flow.ops[number]
             inside[number] = False
             if op.products:
-                inside[number] = flow.bytes(set(op.reads)) * EXPANSION <= flow.bytes(set(op.makes))
+                inside[number] = number in expanding
             else:
                 wanted = [s for s in op.reads if flow.is_activation(s)]
                 of_rows = [s for s in wanted if _is_of_rows(flow, s, flow.sizes[saved])]

@@ -127,7 +127,7 @@ def run_pipeline(
         name = execution.culprit(pipeline, op)
         raise PassFailure(name, collector.diagnostics, execution.result, path)
     if path:
-        path.unlink()
+        path.unlink(missing_ok=True)  # another process may have compiled the same
     return execution.result
 
 
