@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from ssft.compiler.analysis.contractions import is_multiply_accumulate
 from ssft.compiler.analysis.forms import is_fill
-from ssft.compiler.passes._rows.groups import Graph, Group, used_only_by
+from ssft.compiler.passes._rows.groups import Graph, Group, moved_bytes, used_only_by
 from ssft.compiler.passes._rows.nests import Access, Task
 from ssft.dialects._mlir import ir
 
@@ -115,7 +115,7 @@ def _attach(graph: Graph, core: Group, products: Sequence[Task], limits: Limits)
             continue
         for makes in (True, False):
             rows = _rows_of(core, task, makes)
-            if rows is None or _factor_bytes(core, task, rows) > FACTOR_BYTES:
+            if rows is None or not _pays(core, task, rows, makes):
                 continue
             attempt = _with(blocks, graph, task, rows, makes)
             if attempt is not None and _is_legal(attempt, graph):
@@ -223,6 +223,17 @@ def _rows_of(core: Group, task: Task, makes: bool) -> Rows | None:
         return None
     kept = [task.parallel[loop] for loop in found if loop >= 0]
     return found if all(kept[: -1 if not makes else None]) else None
+
+
+def _pays(core: Group, task: Task, rows: Rows, makes: bool) -> bool:
+    """Whether the rows are larger than all else that the product touches, which blocks reread."""
+    wide = [a for a in task.accesses if a.written == makes and _touches(core, a.root)]
+    others = [access for access in task.accesses if access not in wide]
+    gain = sum(moved_bytes(task, access) for access in wide)
+    return (
+        gain > sum(moved_bytes(task, access) for access in others)
+        and _factor_bytes(core, task, rows) <= FACTOR_BYTES
+    )
 
 
 def _factor_bytes(core: Group, task: Task, rows: Rows) -> int:

@@ -274,7 +274,7 @@ def _hands_on_little(a: Group, b: Group) -> bool:
         root: [(task, access) for task, access in entries if access.strides is not None]
         for root, entries in _by_root((*a.members, *b.members)).items()
     }
-    extents = {root: max(_bytes(*entry) for entry in e) for root, e in sizes.items() if e}
+    extents = {root: max(moved_bytes(*entry) for entry in e) for root, e in sizes.items() if e}
     written = [{r for t in g.members for r in _written(t)} for g in (a, b)]
     touched = [{access.root for t in g.members for access in t.accesses} for g in (a, b)]
     handed = (written[0] & touched[1]) | (written[1] & touched[0])
@@ -286,7 +286,7 @@ def _written(task: Task) -> Iterator[ir.Value]:
     return (access.root for access in task.accesses if access.written)
 
 
-def _bytes(task: Task, access: Access) -> int:
+def moved_bytes(task: Task, access: Access) -> int:
     """What all iterations of `task` touch through `access`, in bytes."""
     moving = [loop for loop, step in (access.strides or {}).items() if step]
     return math.prod(task.sizes[loop] for loop in moving) * access.item
