@@ -97,6 +97,28 @@ def poisoned(m: nn.Module, b: Mapping[str, Tensor], q: Tensor, k: Tensor, v: Ten
     return sdpa(padding)(m, b, q, k, v + b["poison"])
 
 
+def gated(m: nn.Module, b: Mapping[str, Tensor], q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """What the mask is compared with is computed row by row as the scores are."""
+    least = b["gate"].mean(-1, keepdim=True)
+    scores = (q @ k.transpose(-1, -2)).masked_fill(b["gate"] < least, -math.inf)
+    return scores.softmax(-1) @ v
+
+
+def shifted(m: nn.Module, b: Mapping[str, Tensor], q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Probabilities are used one column further, too, than where the mask leaves them."""
+    p = (q @ k.transpose(-1, -2)).masked_fill(~causal(m, b), -math.inf).softmax(-1)
+    return (F.pad(p, (1, 0))[..., :-1] + p) @ v
+
+
+def stacked(m: nn.Module, b: Mapping[str, Tensor], q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scores that are not masked lie in one buffer with probabilities that are."""
+    scores = q @ k.transpose(-1, -2)
+    p = scores.masked_fill(~causal(m, b), -math.inf).softmax(-1)
+    whole = torch.stack([torch.tanh(scores * c) for c in range(1, 8)] + [p], -2)
+    sums = torch.tanh(whole.sum(-1))
+    return p @ v * sums[..., :4] + sums[..., 4:]
+
+
 def network(attend: Callable[..., Tensor], **members: object) -> Model:
     def loss(m: nn.Module, b: Mapping[str, Tensor]) -> Tensor:
         q, k, v = (split(layer(b["x"])) for layer in (m.q, m.k, m.v))
@@ -153,6 +175,14 @@ def test_scores_that_are_needed_as_a_whole(tmp_path):
     with small_blocks(tmp_path) as found:
         check(captured(model, batch()), masks("q.weight:rows=0-3", train=("bias", "k.*")))
     assert found.masked == 1 and len(found.masks) > 1  # the forward pass
+
+
+@pytest.mark.parametrize("attend", [gated, shifted, stacked])
+def test_masks_that_do_not_say_what_is_needed(attend, tmp_path):
+    made = captured(network(attend), batch() | {"gate": data(2, HEADS, LENGTH, LENGTH)})
+    with small_blocks(tmp_path) as found:
+        check(made, masks("o.weight:columns=4-7"), steps=2)
+    assert found.sums and not found.masked
 
 
 @pytest.mark.parametrize("rows, columns", [(64, 64), (1, 32), (16, 5)])

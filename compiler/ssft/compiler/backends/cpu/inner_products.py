@@ -97,9 +97,10 @@ def _inner_product(op: ir.Operation, options: CpuOptions) -> InnerProduct | None
     kinds = str(op.attributes["iterator_types"])
     if maps is None or len(maps) != 3 or "reduction" not in kinds:
         return None
-    layouts = [_layout(value) for value in op.operands]
-    if any(_offset(value) is None for value in op.operands):
+    known = all(ir.MemRefType(value.type).has_static_shape for value in op.operands)
+    if not known or any(_offset(value) is None for value in op.operands):
         return None
+    layouts = [_layout(value) for value in op.operands]
     fill = _fill_before(op)
     product = gemm.product_of(maps, layouts, fill is None)
     types = (gemm.ADDRESS,) * 3

@@ -62,11 +62,11 @@ def find_mask(blocks: Blocks) -> Mask | None:
     columns = _Columns()
     if not columns.begin(blocks) or not all(columns.extend(blocks, t) for t in _tasks(blocks)):
         return None
-    masks = (
-        _mask_of(task, columns.strides)
-        for task in blocks.core.members
-        if task.position in columns.loops
-    )
+    if not columns.are_whole(blocks):
+        return None
+    written = {access.root for t in blocks.members for access in t.accesses if access.written}
+    tasks = (task for task in blocks.core.members if task.position in columns.loops)
+    masks = (_mask_of(task, columns.strides, written) for task in tasks)
     mask = next((mask for mask in masks if mask is not None), None)
     if mask is None:
         return None
@@ -133,9 +133,35 @@ class _Columns:
                     return False
         return True
 
+    def are_whole(self, blocks: Blocks) -> bool:
+        """Whether all who touch rows that have columns touch these columns, and nothing beside.
 
-def _mask_of(task: Task, made: Container[ir.Value]) -> Mask | None:
-    """The mask that `task` applies to an array in `made`, if it does nothing else afterwards."""
+        Slices that are shifted would need other columns than those that a mask leaves, and of
+        several slices in one buffer each has columns of its own.
+        """
+        summed = {task.accesses[-1].root for task in blocks.users}
+        places: dict[ir.Value, set[int]] = {}
+        for task in _tasks(blocks):
+            rows = blocks.row_loops_of(task)
+            for access in task.accesses:
+                if access.root not in self.strides or access.root in summed:
+                    continue
+                inner = {
+                    (step, task.sizes[loop])
+                    for loop, step in (access.strides or {}).items()
+                    if loop not in rows and task.sizes[loop] > 1
+                }
+                if inner != {(self.strides[access.root], self.size)}:
+                    return False
+                places.setdefault(access.root, set()).add(access.offset)
+        return all(len(offsets) == 1 for offsets in places.values())
+
+
+def _mask_of(task: Task, made: Container[ir.Value], written: Set[ir.Value]) -> Mask | None:
+    """The mask that `task` applies to an array in `made`, if it does nothing else afterwards.
+
+    It is looked at before anything else in a block, so that it must not be `written` there.
+    """
     if task.op.name != "linalg.generic" or not all(task.parallel):
         return None
     block = task.op.regions[0].blocks[0]
@@ -163,6 +189,13 @@ def _mask_of(task: Task, made: Container[ir.Value]) -> Mask | None:
     scalars = set(block.arguments) - arrays
     if any(_depends(value, scalars) for value in (free[0], *producer.operands)):
         return None
+    for access in task.accesses:
+        used = access.operand < 0 or any(
+            _depends(value, {block.arguments[access.operand]})
+            for value in (free[0], *([condition] if condition is not None else []))
+        )
+        if used and access.root in written:
+            return None
     return Mask(task, operands[0], free[0], chosen)
 
 

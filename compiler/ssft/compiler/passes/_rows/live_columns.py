@@ -165,8 +165,8 @@ class _Copier:
         if value in self.known:
             return self.known[value]
         producer = owner(value)
-        assert producer is not None
-        if producer.parent is None or producer.parent.name != "linalg.generic":
+        parent = producer.parent if producer is not None else None
+        if producer is None or parent is None or parent.name != "linalg.generic":
             return value
         if producer.name == "linalg.index":
             loop = self.origins.index(ir.IntegerAttr(producer.attributes["dim"]).value)

@@ -105,7 +105,7 @@ def refine(tasks: Sequence[Task]) -> None:
     """Splits loops of nests so that nests that touch the same buffer run over loops of one kind.
 
     A loop over 512 rows becomes one of 4 x 128 if another nest goes through the same rows like
-    that. The innermost of several loops stays as it is.
+    that. The innermost of several loops stays as it is. Products follow the nests around them.
     """
     nests = [task for task in tasks if task.nest]
     steps: dict[ir.Value, set[int]] = {}
@@ -124,6 +124,9 @@ def refine(tasks: Sequence[Task]) -> None:
             if new:
                 steps[access.root] |= new
                 open_ |= {user.position: user for user in users[access.root]}
+    for task in tasks:
+        if not task.nest and task.maps and all(a.strides is not None for a in task.accesses):
+            _refine(task, steps)
 
 
 def _refine(task: Task, steps: dict[ir.Value, set[int]]) -> bool:
@@ -135,7 +138,7 @@ def _refine(task: Task, steps: dict[ir.Value, set[int]]) -> bool:
             step // access.strides[loop]
             for access in task.accesses
             if access.strides and access.strides.get(loop)
-            for step in steps[access.root]
+            for step in steps.get(access.root, ())
             if step % access.strides[loop] == 0
         }
         size = task.sizes[loop]
