@@ -100,10 +100,15 @@ def attach_products(graph: Graph, limits: Limits) -> int:
     Returns how many were made.
     """
     made = 0
-    products = [task for task in graph.tasks if _is_product(task)]
+    products: dict[ir.Value, list[Task]] = {}
+    for task in filter(_is_product, graph.tasks):
+        for root in {access.root for access in task.accesses}:
+            products.setdefault(root, []).append(task)
     for group in dict.fromkeys(graph.group_of.values()):
-        if group.rows and products:
-            made += _attach(graph, group, products, limits)
+        if group.rows:
+            roots = {access.root for task in group.members for access in task.accesses}
+            near = {task.position: task for root in roots for task in products.get(root, ())}
+            made += _attach(graph, group, [near[position] for position in sorted(near)], limits)
     return made
 
 
