@@ -23,7 +23,11 @@ BLOCK_BYTES = 4 << 20
 """What a block of all arrays that products and rows hand on may take."""
 
 FACTOR_BYTES = 2 << 20
-"""What of a product's operands is the same for all blocks may take: each block reads it again."""
+"""What of a product's operands is the same for all blocks may always take: it stays in a cache."""
+
+REREAD = 128
+"""Rows; more than that may be taken if it is no more than so many of them are: each block reads it
+again."""
 
 PITCH = 64
 """Bytes; rows of a block begin at multiples of it, one `PITCH` further apart than they have to.
@@ -231,14 +235,14 @@ def _rows_of(core: Group, task: Task, makes: bool) -> Rows | None:
 
 
 def _pays(core: Group, task: Task, rows: Rows, makes: bool) -> bool:
-    """Whether the rows are larger than all else that the product touches, which blocks reread."""
+    """Whether rows are larger than all else that the product touches, and than what is reread."""
     wide = [a for a in task.accesses if a.written == makes and _touches(core, a.root)]
     others = [access for access in task.accesses if access not in wide]
     gain = sum(moved_bytes(task, access) for access in wide)
-    return (
-        gain > sum(moved_bytes(task, access) for access in others)
-        and _factor_bytes(core, task, rows) <= FACTOR_BYTES
-    )
+    row = gain // math.prod(core.row_sizes())
+    return gain > sum(moved_bytes(task, access) for access in others) and _factor_bytes(
+        core, task, rows
+    ) <= max(FACTOR_BYTES, REREAD * row)
 
 
 def _factor_bytes(core: Group, task: Task, rows: Rows) -> int:
