@@ -119,6 +119,13 @@ def stacked(m: nn.Module, b: Mapping[str, Tensor], q: Tensor, k: Tensor, v: Tens
     return p @ v * sums[..., :4] + sums[..., 4:]
 
 
+def beside(m: nn.Module, b: Mapping[str, Tensor], q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Exponentials of scores that are not masked are used as those are that are."""
+    scores = q @ k.transpose(-1, -2)
+    p = scores.masked_fill(~causal(m, b), -math.inf).softmax(-1)
+    return (p + torch.exp(scores) / LENGTH) @ v
+
+
 def network(attend: Callable[..., Tensor], **members: object) -> Model:
     def loss(m: nn.Module, b: Mapping[str, Tensor]) -> Tensor:
         q, k, v = (split(layer(b["x"])) for layer in (m.q, m.k, m.v))
@@ -177,7 +184,7 @@ def test_scores_that_are_needed_as_a_whole(tmp_path):
     assert found.masked == 1 and len(found.masks) > 1  # the forward pass
 
 
-@pytest.mark.parametrize("attend", [gated, shifted, stacked])
+@pytest.mark.parametrize("attend", [gated, shifted, stacked, beside])
 def test_masks_that_do_not_say_what_is_needed(attend, tmp_path):
     made = captured(network(attend), batch() | {"gate": data(2, HEADS, LENGTH, LENGTH)})
     with small_blocks(tmp_path) as found:
