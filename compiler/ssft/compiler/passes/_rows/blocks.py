@@ -15,7 +15,14 @@ from dataclasses import dataclass, field, replace
 
 from ssft.compiler.analysis.contractions import is_multiply_accumulate
 from ssft.compiler.analysis.forms import is_fill
-from ssft.compiler.passes._rows.groups import Graph, Group, moved_bytes, used_only_by
+from ssft.compiler.passes._rows.groups import (
+    Graph,
+    Group,
+    are_apart,
+    cell,
+    moved_bytes,
+    used_only_by,
+)
 from ssft.compiler.passes._rows.nests import Access, Task
 from ssft.dialects._mlir import ir
 
@@ -88,7 +95,7 @@ class Blocks(Group):
         most = max(1, min(rows, self.limits.rows, BLOCK_BYTES // max(1, taken)))
         return -(-rows // -(-rows // most))
 
-    def row_loops_of(self, task: Task) -> Rows:
+    def row_loops(self, task: Task) -> Rows:
         """The row loops of any member but those in `fills`."""
         return self.rows_of.get(task.position) or self.core.row_loops(task)
 
@@ -135,7 +142,7 @@ def _attach(graph: Graph, core: Group, products: Sequence[Task], limits: Limits)
     members = {task.op for task in blocks.members}
     for root, entries in _shared(blocks).items():
         if used_only_by(root, members):
-            blocks.scratch[root] = _cell(blocks, entries)
+            blocks.scratch[root] = cell(blocks, entries)
     blocks.shared_with = _shared_scratch(blocks)
     row_count = math.prod(core.row_sizes())
     saved = sum((high - low) * row_count for low, high in blocks.scratch.values())
@@ -340,7 +347,7 @@ def _steps(blocks: Blocks, task: Task, access: Access) -> tuple[int, ...] | None
     """How far each row loop moves `access`; 0 for loops of one iteration."""
     if access.strides is None:
         return None
-    rows = blocks.row_loops_of(task)
+    rows = blocks.row_loops(task)
     sizes = blocks.core.row_sizes()
     return tuple(
         access.strides.get(loop, 0) if size > 1 else 0
@@ -355,23 +362,4 @@ def _apart(blocks: Blocks, entries: Iterable[tuple[Task, Access]]) -> bool:
     only = steps.pop()
     if steps or only is None:
         return False
-    low, high = _cell(blocks, entries)
-    reach = high - low
-    for step, size in sorted(zip(only, blocks.core.row_sizes(), strict=True)):
-        if size > 1 and step < reach:
-            return False
-        reach = max(reach, step * size)
-    return True
-
-
-def _cell(blocks: Blocks, entries: Iterable[tuple[Task, Access]]) -> tuple[int, int]:
-    """First byte, and the one past the last, that the first row touches."""
-    lows, highs = [], []
-    for task, access in entries:
-        rows = blocks.row_loops_of(task)
-        assert access.strides is not None
-        inner = [loop for loop in access.strides if loop not in rows]
-        reach = sum((task.sizes[loop] - 1) * access.strides[loop] for loop in inner)
-        lows.append(access.offset)
-        highs.append(access.offset + reach + access.item)
-    return min(lows), max(highs)
+    return are_apart(only, blocks.core.row_sizes(), cell(blocks, entries))

@@ -109,7 +109,7 @@ class _Columns:
 
     def extend(self, blocks: Blocks, task: Task) -> bool:
         """Finds the columns of what `task` makes of columns; False if it mixes them."""
-        rows = blocks.row_loops_of(task)
+        rows = blocks.row_loops(task)
         found: set[int] = set()
         for access in task.accesses:
             if access.root not in self.strides:
@@ -142,7 +142,7 @@ class _Columns:
         summed = {task.accesses[-1].root for task in blocks.users}
         places: dict[ir.Value, set[int]] = {}
         for task in _tasks(blocks):
-            rows = blocks.row_loops_of(task)
+            rows = blocks.row_loops(task)
             for access in task.accesses:
                 if access.root not in self.strides or access.root in summed:
                     continue

@@ -218,12 +218,18 @@ def _rows_are_apart(group: Group) -> bool:
         steps = {_row_steps(group, task, access) for task, access in entries}
         if len(steps) != 1:
             return False
-        low, high = cell(group, entries)
-        reach = high - low
-        for step, size in sorted(zip(steps.pop(), group.row_sizes(), strict=True)):
-            if step < reach and size > 1:
-                return False
-            reach = max(reach, step * size)
+        if not are_apart(steps.pop(), group.row_sizes(), cell(group, entries)):
+            return False
+    return True
+
+
+def are_apart(steps: Sequence[int], sizes: Sequence[int], row: tuple[int, int]) -> bool:
+    """Whether rows that are `steps` bytes apart do not overlap; `row` is the first one's extent."""
+    reach = row[1] - row[0]
+    for step, size in sorted(zip(steps, sizes, strict=True)):
+        if step < reach and size > 1:
+            return False
+        reach = max(reach, step * size)
     return True
 
 
